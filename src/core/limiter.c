@@ -1,0 +1,256 @@
+/*
+ * limiter.c
+ *		Keeps an account within IO's quota: a log of the last calls.
+ *
+ * The log is a ring in order of time.  N and the period are only the place and
+ * the age that are asked of it, so that both can change while it is in use.
+ */
+#include "limiter.h"
+
+/* The longest period that is kept, a day: nothing can overflow then. */
+#define PERIOD_MAX_MS	INT64_C(86400000)
+
+/* Between two changes of the guard, in periods. */
+#define GROWTH_PAUSE	1
+#define SHRINK_PAUSE	12
+
+/* The later of two times, or the longer of two spans. */
+static int64_t
+max_us(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The earlier of two times, or the shorter of two spans. */
+static int64_t
+min_us(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * The guard to begin with: 1 % of the period, but 20 ms where these are not
+ * more than 4 %, since the jitter of a network does not shrink with a period.
+ */
+static int64_t
+compute_base_guard(int64_t period_us)
+{
+	return max_us(period_us / 100, min_us(20000, period_us / 25));
+}
+
+/* The entry that is back places behind the newest, which is 0 places back. */
+static const LimiterEntry *
+find_entry(const Limiter *limiter, int back)
+{
+	int			place = limiter->next - 1 - back;
+
+	return &limiter->log[place < 0 ? place + limiter->capacity : place];
+}
+
+/* Writes one call into the ring, over the oldest where it is full. */
+static void
+write_entry(Limiter *limiter, int64_t at_us, bool others)
+{
+	LimiterEntry *entry = &limiter->log[limiter->next];
+
+	if (limiter->used < limiter->capacity)
+		limiter->used++;
+	else if (entry->others)
+		limiter->others--;
+	entry->at_us = at_us;
+	entry->others = others;
+	if (others)
+		limiter->others++;
+	limiter->next = (limiter->next + 1) % limiter->capacity;
+	limiter->latest_us = at_us;
+}
+
+/* How many of the newest entries are later than since_us. */
+static int
+count_since(const Limiter *limiter, int64_t since_us)
+{
+	int			low = 0;
+	int			high = limiter->used;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (find_entry(limiter, middle)->at_us > since_us)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The first time at which the log lets a call go. */
+static int64_t
+find_opening(const Limiter *limiter)
+{
+	if (limiter->used < limiter->calls)
+		return INT64_MIN;
+	return find_entry(limiter, limiter->calls - 1)->at_us +
+		limiter->period_us + limiter->guard_us + 1;
+}
+
+/* Lets the guard fall slowly back while no 429 comes. */
+static void
+shrink_guard(Limiter *limiter, int64_t now_us)
+{
+	int64_t		excess_us = limiter->guard_us -
+		compute_base_guard(limiter->period_us);
+
+	if (excess_us <= 0 || now_us - limiter->guard_changed_us <
+		SHRINK_PAUSE * limiter->period_us)
+		return;
+	limiter->guard_us -= excess_us / 32 + 1;
+	limiter->guard_changed_us = now_us;
+}
+
+/*
+ * Brings times of a clock that was set back to now; entries then count longer
+ * than they need, and never for ever.
+ */
+static void
+repair_clock(Limiter *limiter, int64_t now_us)
+{
+	if (limiter->latest_us - now_us <= limiter->period_us)
+		return;
+	for (int i = 0; i < limiter->used; i++)
+		limiter->log[i].at_us = now_us;
+	limiter->latest_us = now_us;
+	limiter->guard_changed_us = now_us;
+	limiter->pause_until_us = now_us;
+}
+
+size_t
+iomsg_limiter_size(int capacity)
+{
+	if (capacity < 1)
+		capacity = 1;
+	if (capacity > IOMSG_LIMITER_CAPACITY_MAX)
+		capacity = IOMSG_LIMITER_CAPACITY_MAX;
+	return sizeof(Limiter) + (size_t) capacity * sizeof(LimiterEntry);
+}
+
+void
+iomsg_limiter_configure(Limiter *limiter, int64_t period_ms, int calls)
+{
+	int64_t		base_us;
+
+	if (period_ms < 1)
+		period_ms = 1;
+	if (period_ms > PERIOD_MAX_MS)
+		period_ms = PERIOD_MAX_MS;
+	if (calls < 1)
+		calls = 1;
+	limiter->calls = calls > limiter->capacity ? limiter->capacity : calls;
+	if (limiter->period_us == period_ms * 1000)
+		return;
+
+	/* what was learnt about the network belongs to the old period */
+	limiter->period_us = period_ms * 1000;
+	base_us = compute_base_guard(limiter->period_us);
+	limiter->guard_us = base_us;
+}
+
+void
+iomsg_limiter_init(Limiter *limiter, int capacity, int64_t period_ms,
+				   int calls)
+{
+	if (capacity < 1)
+		capacity = 1;
+	if (capacity > IOMSG_LIMITER_CAPACITY_MAX)
+		capacity = IOMSG_LIMITER_CAPACITY_MAX;
+	limiter->period_us = 0;
+	limiter->guard_us = 0;
+	limiter->guard_changed_us = INT64_MIN / 4;
+	limiter->pause_until_us = INT64_MIN / 4;
+	limiter->latest_us = INT64_MIN / 4;
+	limiter->capacity = capacity;
+	limiter->used = 0;
+	limiter->next = 0;
+	limiter->others = 0;
+	iomsg_limiter_configure(limiter, period_ms, calls);
+}
+
+bool
+iomsg_limiter_take(Limiter *limiter, int64_t now_us, int64_t *when_us)
+{
+	int64_t		opening_us;
+
+	repair_clock(limiter, now_us);
+	shrink_guard(limiter, now_us);
+	opening_us = max_us(find_opening(limiter), limiter->pause_until_us);
+	if (now_us < opening_us)
+	{
+		*when_us = opening_us;
+		return false;
+	}
+	*when_us = now_us;
+
+	/* a late time is logged as the newest: the ring stays in order */
+	write_entry(limiter, max_us(now_us, limiter->latest_us), false);
+	return true;
+}
+
+int
+iomsg_limiter_available(const Limiter *limiter, int64_t now_us)
+{
+	int			busy;
+
+	if (now_us < limiter->pause_until_us)
+		return 0;
+	busy = count_since(limiter, now_us - limiter->period_us -
+					   limiter->guard_us - 1);
+	return busy < limiter->calls ? limiter->calls - busy : 0;
+}
+
+void
+iomsg_limiter_pause(Limiter *limiter, int64_t until_us)
+{
+	limiter->pause_until_us = max_us(limiter->pause_until_us, until_us);
+}
+
+void
+iomsg_limiter_throttled(Limiter *limiter, int64_t now_us, int64_t wait_ms)
+{
+	if (wait_ms < 0)
+		wait_ms = 0;
+	if (wait_ms > PERIOD_MAX_MS)
+		wait_ms = PERIOD_MAX_MS;
+	iomsg_limiter_pause(limiter, now_us + wait_ms * 1000);
+
+	/* the calls in flight get a 429 each, and mean one */
+	if (now_us - limiter->guard_changed_us <
+		GROWTH_PAUSE * limiter->period_us)
+		return;
+	limiter->guard_us = min_us(limiter->guard_us * 2,
+							   max_us(limiter->period_us / 5, 1));
+	limiter->guard_changed_us = now_us;
+}
+
+/*
+ * The server's window at this answer began after taken_us - period - guard,
+ * and each call of ours that it counts was taken until now: so ours are at
+ * most the entries between, and what is missing above them was not ours.
+ */
+void
+iomsg_limiter_observe(Limiter *limiter, int64_t taken_us, int64_t now_us,
+					  int64_t remaining)
+{
+	int64_t		missing;
+	int			most = limiter->calls - (limiter->calls + 9) / 10;
+	int64_t		at_us = max_us(now_us, limiter->latest_us);
+	int64_t		since_us = taken_us - limiter->period_us - limiter->guard_us;
+
+	if (remaining < 0 || remaining > limiter->calls)
+		return;
+	missing = limiter->calls - remaining - count_since(limiter, since_us);
+	while (missing > 0 && limiter->others < most)
+	{
+		write_entry(limiter, at_us, true);
+		missing--;
+	}
+}
