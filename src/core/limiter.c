@@ -14,6 +14,9 @@
 #define GROWTH_PAUSE	1
 #define SHRINK_PAUSE	12
 
+/* How long the quickest answers are remembered, twice, in periods. */
+#define QUICKEST_SPAN	4
+
 /* The later of two times, or the longer of two spans. */
 static int64_t
 max_us(int64_t a, int64_t b)
@@ -39,12 +42,14 @@ compute_base_guard(int64_t period_us)
 }
 
 /* The entry that is back places behind the newest, which is 0 places back. */
-static const LimiterEntry *
+static LimiterEntry *
 find_entry(const Limiter *limiter, int back)
 {
 	int			place = limiter->next - 1 - back;
 
-	return &limiter->log[place < 0 ? place + limiter->capacity : place];
+	if (place < 0)
+		place += limiter->capacity;
+	return (LimiterEntry *) &limiter->log[place];
 }
 
 /* Writes one call into the ring, over the oldest where it is full. */
@@ -122,6 +127,7 @@ repair_clock(Limiter *limiter, int64_t now_us)
 	limiter->latest_us = now_us;
 	limiter->guard_changed_us = now_us;
 	limiter->pause_until_us = now_us;
+	limiter->quickest_since_us = now_us;
 }
 
 size_t
@@ -168,6 +174,9 @@ iomsg_limiter_init(Limiter *limiter, int capacity, int64_t period_ms,
 	limiter->guard_changed_us = INT64_MIN / 4;
 	limiter->pause_until_us = INT64_MIN / 4;
 	limiter->latest_us = INT64_MIN / 4;
+	limiter->quickest_since_us = INT64_MIN / 4;
+	for (int kind = 0; kind < IOMSG_LIMITER_KINDS; kind++)
+		limiter->quickest_us[0][kind] = limiter->quickest_us[1][kind] = 0;
 	limiter->capacity = capacity;
 	limiter->used = 0;
 	limiter->next = 0;
@@ -229,6 +238,74 @@ iomsg_limiter_throttled(Limiter *limiter, int64_t now_us, int64_t wait_ms)
 	limiter->guard_us = min_us(limiter->guard_us * 2,
 							   max_us(limiter->period_us / 5, 1));
 	limiter->guard_changed_us = now_us;
+}
+
+/*
+ * The quickest answer of a kind in the last spans; 0 while it is not known,
+ * so that a whole duration counts as delay.
+ */
+static int64_t
+note_duration(Limiter *limiter, int kind, int64_t duration_us, int64_t now_us)
+{
+	int64_t		(*quickest_us)[IOMSG_LIMITER_KINDS] = limiter->quickest_us;
+	int64_t		span_us = QUICKEST_SPAN * limiter->period_us;
+
+	if (now_us - limiter->quickest_since_us >= span_us)
+	{
+		bool		is_recent =
+			now_us - limiter->quickest_since_us < 2 * span_us;
+
+		for (int i = 0; i < IOMSG_LIMITER_KINDS; i++)
+		{
+			quickest_us[1][i] = is_recent && quickest_us[0][i] < INT64_MAX ?
+				quickest_us[0][i] : 0;
+			quickest_us[0][i] = INT64_MAX;
+		}
+		limiter->quickest_since_us = now_us;
+	}
+	quickest_us[0][kind] = min_us(quickest_us[0][kind], duration_us);
+	return min_us(quickest_us[0][kind], quickest_us[1][kind]);
+}
+
+/* The entry of a call in time order: the oldest of ours not before then. */
+static int
+find_call(const Limiter *limiter, int64_t taken_us)
+{
+	int			back = count_since(limiter, taken_us - 1) - 1;
+
+	while (back >= 0 && find_entry(limiter, back)->others)
+		back--;
+	return back;
+}
+
+/*
+ * A call reached IO at some time between its taking and its answer.  The way
+ * back takes as long as that of the quickest answers at least, so what this
+ * one took longer bounds how late it was counted.
+ */
+void
+iomsg_limiter_answered(Limiter *limiter, int kind, int64_t taken_us,
+					   int64_t now_us)
+{
+	int64_t		late_us;
+	int64_t		at_us;
+	int			back;
+
+	if (kind < 0 || kind >= IOMSG_LIMITER_KINDS || now_us < taken_us)
+		return;
+	late_us = now_us - taken_us -
+		note_duration(limiter, kind, now_us - taken_us, now_us);
+	at_us = taken_us + min_us(late_us, limiter->period_us / 5);
+	back = find_call(limiter, taken_us);
+	if (back < 0 || find_entry(limiter, back)->at_us >= at_us)
+		return;
+
+	/* newer entries move one place back: the ring stays in order */
+	for (; back > 0 && find_entry(limiter, back - 1)->at_us < at_us; back--)
+		*find_entry(limiter, back) = *find_entry(limiter, back - 1);
+	find_entry(limiter, back)->at_us = at_us;
+	find_entry(limiter, back)->others = false;
+	limiter->latest_us = max_us(limiter->latest_us, at_us);
 }
 
 /*

@@ -5,7 +5,8 @@
  * IO counts at most N calls in each sliding window of a period, for the whole
  * account.  A call leaves when the call N back is older than the period and a
  * small guard, which covers the jitter of the network and grows when IO says
- * 429 nevertheless.  The state holds no pointer and fits shared memory; the
+ * 429 nevertheless.  An answer that took longer than the quickest ones tells
+ * how late its call may have been counted.  The state holds no pointer and fits shared memory; the
  * caller holds a lock around each function.  Times are microseconds of a
  * monotonic clock and may come slightly out of order.
  */
@@ -17,6 +18,9 @@
 #include <stdint.h>
 
 #define IOMSG_LIMITER_CAPACITY_MAX	4096
+
+/* Kinds of calls whose answers take different times, numbered from 0. */
+#define IOMSG_LIMITER_KINDS	3
 
 typedef struct LimiterEntry
 {
@@ -31,6 +35,8 @@ typedef struct Limiter
 	int64_t		guard_changed_us;
 	int64_t		pause_until_us;
 	int64_t		latest_us;		/* newest time ever logged */
+	int64_t		quickest_since_us;	/* when the present ones began */
+	int64_t		quickest_us[2][IOMSG_LIMITER_KINDS];	/* present, before */
 	int			calls;			/* N */
 	int			capacity;		/* entries of log[] */
 	int			used;
@@ -63,6 +69,14 @@ extern int	iomsg_limiter_available(const Limiter *limiter, int64_t now_us);
 /* A 429 arrived: nothing leaves for wait_ms, and the guard grows. */
 extern void iomsg_limiter_throttled(Limiter *limiter, int64_t now_us,
 									int64_t wait_ms);
+
+/*
+ * The answer to a call taken at taken_us has come: where it was slower than
+ * the quickest of its kind, the call counts from as much later, at most a
+ * fifth of the period.  Not for a 429, which uses nothing up.
+ */
+extern void iomsg_limiter_answered(Limiter *limiter, int kind,
+								   int64_t taken_us, int64_t now_us);
 
 /* Nothing leaves before that time; an earlier pause never shortens one. */
 extern void iomsg_limiter_pause(Limiter *limiter, int64_t until_us);

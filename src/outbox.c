@@ -1,0 +1,273 @@
+/*
+ * outbox.c
+ *	  The worker's transactions on io_msg's tables: how each begins and ends,
+ *	  and what a worker that died has left.
+ *
+ * Each transaction locks the extension, so that it cannot be dropped under
+ * it, and works as the extension's owner in a restricted security context: no
+ * code of anybody else gets the worker's rights.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "installation.h"
+#include "outbox.h"
+#include "outbox_sql.h"
+#include "settings.h"
+#include "statement.h"
+
+static IoMsgStatement installation = {.sql = SQL_INSTALLATION, .nargs = 1,
+.types = {INT4OID}};
+static IoMsgStatement take_over = {.sql = SQL_TAKE_OVER};
+static IoMsgStatement write_in_flight = {.sql = SQL_IN_FLIGHT, .nargs = 2,
+.types = {INT8ARRAYOID, INT8OID}};
+static IoMsgStatement read_in_flight = {.sql = SQL_READ_IN_FLIGHT, .nargs = 1,
+.types = {INT8OID}};
+static IoMsgStatement settle_orphans = {.sql = SQL_ORPHANS_SETTLE, .nargs = 1,
+.types = {INT8ARRAYOID}};
+static IoMsgStatement orphans_left = {.sql = SQL_ORPHANS_LEFT, .nargs = 2,
+.types = {INT8ARRAYOID, INT8OID}};
+
+/*
+ * Is the extension here, the same as before, and of our version?
+ */
+static OutboxState
+check_extension(Outbox *outbox)
+{
+	Oid			extension = iomsg_installation_extension();
+	char	   *version = NULL;
+
+	if (!OidIsValid(extension))
+		return OUTBOX_NO_EXTENSION;
+	/* While a DROP is open we wait here, as long as lock_timeout lets us. */
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	if (iomsg_installation_extension() != extension)
+		return OUTBOX_NO_EXTENSION;
+	if (OidIsValid(outbox->extension) && outbox->extension != extension)
+		return OUTBOX_NO_EXTENSION;
+	outbox->extension = extension;
+	outbox->owner = iomsg_installation_owner(extension, &version);
+	if (!OidIsValid(outbox->owner))
+		return OUTBOX_NO_EXTENSION;
+	if (strcmp(version, IOMSG_VERSION) != 0)
+		return OUTBOX_OTHER_VERSION;
+	return OUTBOX_OPEN;
+}
+
+/*
+ * Begin a transaction.  Where the extension is not as it should be, none is
+ * left open.
+ */
+OutboxState
+iomsg_outbox_begin(Outbox *outbox)
+{
+	OutboxState state;
+
+	outbox->took_over_now = false;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	state = check_extension(outbox);
+	PopActiveSnapshot();
+	if (state != OUTBOX_OPEN)
+	{
+		CommitTransactionCommand();
+		return state;
+	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	GetUserIdAndSecContext(&outbox->saved_user, &outbox->saved_context);
+	SetUserIdAndSecContext(outbox->owner,
+						   outbox->saved_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	return OUTBOX_OPEN;
+}
+
+/*
+ * Commit; what was written is durable when this returns.
+ */
+void
+iomsg_outbox_commit(Outbox *outbox)
+{
+	SPI_finish();
+	SetUserIdAndSecContext(outbox->saved_user, outbox->saved_context);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	(void) pgstat_report_stat(false);
+}
+
+/*
+ * Another worker has raised the epoch: nothing of ours may count any more.
+ */
+static void
+report_fenced(Outbox *outbox)
+{
+	outbox->fenced = true;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("another io_msg drainer has taken over")));
+}
+
+/*
+ * A bigint[] as a C array in the work's memory, which the caller frees.
+ */
+static int
+copy_ids(Datum datum, Work *work, int64 **ids)
+{
+	ArrayType  *array = DatumGetArrayTypeP(datum);
+	Datum	   *values;
+	int			nvalues;
+
+	deconstruct_array(array, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &values, NULL, &nvalues);
+	*ids = NULL;
+	if (nvalues > 0)
+		*ids = MemoryContextAlloc(work->context, nvalues * sizeof(int64));
+	for (int i = 0; i < nvalues; i++)
+		(*ids)[i] = DatumGetInt64(values[i]);
+	return nvalues;
+}
+
+static void
+keep_orphans(Outbox *outbox, Work *work, Datum datum)
+{
+	if (outbox->orphans)
+		pfree(outbox->orphans);
+	outbox->norphans = copy_ids(datum, work, &outbox->orphans);
+}
+
+static Datum
+ids_datum(const int64 *ids, int nids)
+{
+	Datum	   *values = palloc(Max(nids, 1) * sizeof(Datum));
+
+	for (int i = 0; i < nids; i++)
+		values[i] = Int64GetDatum(ids[i]);
+	return iomsg_statement_array(values, NULL, nids, INT8OID);
+}
+
+/*
+ * Read whether this database is the one that was armed, and what a worker
+ * before us has left.
+ */
+void
+iomsg_outbox_read_installation(Outbox *outbox, Work *work)
+{
+	IoMsgIdentity identity;
+	Datum		values[8];
+	bool		isnull[8];
+	Datum		timeline;
+
+	iomsg_installation_identity(&identity);
+	outbox->timeline = (int32) identity.timeline;
+	timeline = Int32GetDatum(outbox->timeline);
+	if (iomsg_statement_run(&installation, &timeline, NULL) != 1)
+	{
+		/* Somebody emptied the table: this copy is not armed. */
+		outbox->armed = false;
+		return;
+	}
+	for (int i = 0; i < lengthof(values); i++)
+		values[i] = iomsg_statement_value(0, i, &isnull[i]);
+
+	outbox->generation = DatumGetInt64(values[0]);
+	outbox->armed =
+		DatumGetInt64(values[1]) == (int64) identity.system_identifier &&
+		DatumGetObjectId(values[2]) == identity.database &&
+		strcmp(TextDatumGetCString(values[3]), identity.instance) == 0;
+	outbox->paused = DatumGetBool(values[4]);
+	outbox->holds_rows = DatumGetBool(values[7]);
+	if (outbox->taken_over && outbox->epoch != DatumGetInt64(values[5]))
+		report_fenced(outbox);
+	if (!outbox->taken_over)
+		keep_orphans(outbox, work, values[6]);
+}
+
+/*
+ * Raise the epoch: from now on no result of a worker before us is written,
+ * and what it had in flight is in outbox->orphans.
+ */
+void
+iomsg_outbox_take_over(Outbox *outbox, Work *work)
+{
+	bool		isnull;
+
+	if (outbox->taken_over)
+		return;
+	if (iomsg_statement_run(&take_over, NULL, NULL) != 1)
+		elog(ERROR, "io_msg.drainer has no row");
+	outbox->epoch = DatumGetInt64(iomsg_statement_value(0, 0, &isnull));
+	keep_orphans(outbox, work, iomsg_statement_value(0, 1, &isnull));
+	outbox->taken_over = true;
+	outbox->took_over_now = true;
+}
+
+/*
+ * What a worker that died was sending is uncertain.  Rows that somebody has
+ * locked stay in outbox->orphans for the next time.
+ */
+void
+iomsg_outbox_settle_orphans(Outbox *outbox, Work *work)
+{
+	Datum		values[2];
+	uint64		settled;
+	bool		isnull;
+
+	if (outbox->norphans == 0)
+		return;
+	values[0] = ids_datum(outbox->orphans, outbox->norphans);
+	values[1] = Int64GetDatum(outbox->epoch);
+	settled = iomsg_statement_run(&settle_orphans, values, NULL);
+	if (settled > 0)
+		ereport(WARNING,
+				(errmsg("%llu messages were being sent when the last worker "
+						"ended, and are uncertain",
+						(unsigned long long) settled),
+				 errdetail("IO may have accepted them; it cannot be asked.")));
+	if (iomsg_statement_run(&orphans_left, values, NULL) != 1)
+		report_fenced(outbox);
+	keep_orphans(outbox, work, iomsg_statement_value(0, 0, &isnull));
+}
+
+/*
+ * Note what is in flight once this transaction commits.  Fails where another
+ * worker has taken over: then nothing of this transaction may count.
+ */
+void
+iomsg_outbox_write_in_flight(Outbox *outbox, const int64 *ids, int nids)
+{
+	Datum		values[2];
+
+	values[0] = ids_datum(ids, nids);
+	values[1] = Int64GetDatum(outbox->epoch);
+	if (iomsg_statement_run(&write_in_flight, values, NULL) != 1)
+		report_fenced(outbox);
+}
+
+/*
+ * What the database has as in flight, after a transaction whose end is not
+ * known; in the work's memory.
+ */
+int
+iomsg_outbox_read_in_flight(Outbox *outbox, Work *work, int64 **ids)
+{
+	Datum		value = Int64GetDatum(outbox->epoch);
+	bool		isnull;
+
+	if (iomsg_statement_run(&read_in_flight, &value, NULL) != 1)
+		report_fenced(outbox);
+	return copy_ids(iomsg_statement_value(0, 0, &isnull), work, ids);
+}

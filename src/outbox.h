@@ -1,0 +1,67 @@
+/*
+ * outbox.h
+ *	  The worker's transactions on io_msg's tables.
+ */
+#ifndef IOMSG_OUTBOX_H
+#define IOMSG_OUTBOX_H
+
+#include "postgres.h"
+
+#include "work.h"
+
+typedef enum OutboxState
+{
+	OUTBOX_OPEN,				/* the transaction is open */
+	OUTBOX_NO_EXTENSION,		/* it has been dropped */
+	OUTBOX_OTHER_VERSION		/* its SQL is not of this library's version */
+} OutboxState;
+
+typedef struct Outbox
+{
+	Oid			extension;		/* InvalidOid until first seen */
+	Oid			owner;
+	bool		armed;			/* this copy of the database may send */
+	bool		paused;
+	bool		holds_rows;		/* of another generation or timeline */
+	bool		taken_over;		/* the epoch is ours */
+	bool		took_over_now;	/* in the open transaction */
+	bool		fenced;			/* another worker's is higher */
+	int64		generation;
+	int32		timeline;
+	int64		epoch;
+	int			norphans;		/* of a worker that died */
+	int64	   *orphans;
+
+	/* of the open transaction */
+	Oid			saved_user;
+	int			saved_context;
+} Outbox;
+
+/* outbox.c */
+extern OutboxState iomsg_outbox_begin(Outbox *outbox);
+extern void iomsg_outbox_commit(Outbox *outbox);
+extern void iomsg_outbox_read_installation(Outbox *outbox, Work *work);
+extern void iomsg_outbox_take_over(Outbox *outbox, Work *work);
+extern void iomsg_outbox_settle_orphans(Outbox *outbox, Work *work);
+extern void iomsg_outbox_write_in_flight(Outbox *outbox, const int64 *ids,
+										 int nids);
+extern int	iomsg_outbox_read_in_flight(Outbox *outbox, Work *work,
+										int64 **ids);
+
+/* roster.c */
+extern void iomsg_roster_load(Work *work);
+extern void iomsg_roster_forget_keys(void);
+extern bool iomsg_roster_keys_changed(void);
+extern void iomsg_roster_write_stops(Work *work);
+
+/* claim.c */
+extern void iomsg_claim_probe(Outbox *outbox, Work *work, TimestampTz now);
+extern int	iomsg_claim_mark(Outbox *outbox, WorkItem **items, int nitems);
+extern void iomsg_claim_load(WorkItem **items, int nitems, Work *work);
+
+/* settle.c */
+extern void iomsg_settle_write(Outbox *outbox, Work *work);
+extern void iomsg_settle_committed(Work *work);
+extern void iomsg_settle_log(const WorkItem *item);
+
+#endif							/* IOMSG_OUTBOX_H */

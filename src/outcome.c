@@ -1,0 +1,301 @@
+/*
+ * outcome.c
+ *	  What a verdict means for the row: what is to be written of it.
+ */
+#include "postgres.h"
+
+#include "core/polls.h"
+#include "core/retry.h"
+#include "outcome.h"
+#include "settings.h"
+#include "utils/timestamp.h"
+
+/* The longest pause before trying a row again. */
+#define ROW_PAUSE_CAP_MS		(6 * 3600 * 1000)
+
+static TimestampTz
+in_ms(TimestampTz now, int64 ms)
+{
+	return now + ms * INT64CONST(1000);
+}
+
+/*
+ * The item is done, and that is to be written.
+ */
+void
+iomsg_outcome_finish(WorkItem *item, const char *status, const char *reason)
+{
+	item->state = ITEM_DONE;
+	item->outcome.status = status;
+	item->outcome.reason = reason;
+	item->outcome.next_due = DT_NOEND;
+}
+
+/*
+ * Nothing of the item has left, or IO said that it did not take it: the row
+ * goes back to the queue, or the item to its lane where the row is there yet.
+ */
+void
+iomsg_outcome_not_sent(WorkItem *item, const char *reason, int64 wait_ms)
+{
+	if (!item->marked && item->state != ITEM_DONE)
+	{
+		item->state = ITEM_WAITING;
+		return;
+	}
+	iomsg_outcome_finish(item, "queued", reason);
+	item->outcome.next_due = in_ms(GetCurrentTimestamp(), wait_ms);
+}
+
+/*
+ * An attempt that counts has not brought the row further: try it again later,
+ * until it has had enough.
+ */
+static void
+retry_later(Ending *end)
+{
+	WorkItem   *item = end->item;
+	int			attempts = item->attempts + 1;
+
+	item->outcome.counted = true;
+	if (iomsg_retry_exhausted(attempts, iomsg_max_attempts))
+	{
+		iomsg_outcome_finish(item, "failed", end->verdict.reason);
+		end->counters->failed++;
+		return;
+	}
+	iomsg_outcome_finish(item, "queued", end->verdict.reason);
+	item->outcome.next_due =
+		in_ms(end->now, iomsg_retry_delay_ms(attempts, iomsg_retry_pause_ms,
+											 ROW_PAUSE_CAP_MS,
+											 iomsg_standing_random()));
+	end->counters->retried++;
+}
+
+/*
+ * When to ask for the status again, DT_NOEND for never.  Messages that were
+ * sent about the same time are asked about together.
+ */
+static TimestampTz
+next_poll(const Ending *end, const char *io_status, const char *read_status,
+		  const char *payment_status)
+{
+	const WorkItem *item = end->item;
+	TimestampTz sent_at = item->kind == ITEM_POLL ? item->sent_at : end->now;
+	PollFacts	facts = {
+		.age_ms = Max((end->now - sent_at) / 1000, 0),
+		.io_status = io_status, .advanced = item->advanced,
+		.has_payment = item->has_payment, .read_status = read_status,
+		.payment_status = payment_status,
+		.has_due_date = item->due_date != DT_NOEND
+	};
+	int64		next_ms;
+	int64		grid_us;
+	TimestampTz due;
+
+	if (facts.has_due_date)
+		facts.due_age_ms = (item->due_date - sent_at) / 1000;
+	/* The same jitter for those that are judged together. */
+	next_ms = iomsg_polls_next_ms(&facts, iomsg_poll_delay_ms,
+								  (uint32) (end->now_us / 1000000));
+	if (next_ms == IOMSG_POLLS_NEVER)
+		return DT_NOEND;
+	due = in_ms(sent_at, next_ms);
+	grid_us = Max(1000, (due - end->now) / 64);
+	return (due / grid_us + 1) * grid_us;
+}
+
+static void
+finish_accepted(Ending *end)
+{
+	WorkItem   *item = end->item;
+
+	iomsg_outcome_finish(item, "sent", end->verdict.no_id ? end->verdict.reason : NULL);
+	item->outcome.counted = true;
+	strlcpy(item->outcome.message_id, end->io.message_id,
+			IOMSG_MESSAGE_ID_SIZE);
+	if (!end->verdict.no_id)
+		item->outcome.next_due = next_poll(end, "ACCEPTED", NULL, NULL);
+	end->counters->sent++;
+	end->counters->latency_us += end->result->duration_us;
+}
+
+/*
+ * The profile of a person is known: the other items for the same person in
+ * this service need not ask.
+ */
+static void
+share_profile(const WorkItem *from)
+{
+	for (int i = 0; i < IOMSG_PRIORITIES; i++)
+	{
+		dlist_iter	iter;
+
+		dlist_foreach(iter, &from->service->lanes[i].items)
+		{
+			WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
+
+			if (strcmp(item->fiscal_code, from->fiscal_code) != 0)
+				continue;
+			item->profile_known = true;
+			item->profile_exists = from->profile_exists;
+			item->profile_allowed = from->profile_allowed;
+			item->profile_checked_at = from->profile_checked_at;
+		}
+	}
+}
+
+static void
+finish_profile(Ending *end)
+{
+	WorkItem   *item = end->item;
+
+	item->profile_known = true;
+	item->profile_to_store = true;
+	item->profile_checked_at = end->now;
+	item->profile_exists = end->result->status == 200;
+	item->profile_allowed = end->verdict.kind == VERDICT_ALLOWED;
+	if (item->languages)
+		pfree(item->languages);
+	item->languages = NULL;
+	if (end->io.languages[0] != '\0')
+		item->languages = MemoryContextStrdup(end->work->context,
+											  end->io.languages);
+	share_profile(item);
+	if (item->kind == ITEM_PROFILE)
+	{
+		iomsg_outcome_finish(item, "checked", NULL);
+		item->outcome.counted = true;
+		item->outcome.http_status = (int) end->result->status;
+	}
+	else if (item->profile_allowed)
+	{
+		item->state = ITEM_READY;
+		item->budgeted = false;
+	}
+	else
+	{
+		iomsg_outcome_finish(item, "not_allowed", end->verdict.reason);
+		end->counters->not_allowed++;
+	}
+}
+
+static void
+finish_status(Ending *end)
+{
+	WorkItem   *item = end->item;
+	Outcome    *outcome = &item->outcome;
+	bool		told = end->verdict.kind == VERDICT_STATUS;
+
+	iomsg_outcome_finish(item, NULL, NULL);
+	outcome->counted = true;
+	if (told)
+	{
+		strlcpy(outcome->io_status, end->io.io_status, IOMSG_STATUS_SIZE);
+		strlcpy(outcome->read_status, end->io.read_status,
+				IOMSG_STATUS_SIZE);
+		strlcpy(outcome->payment_status, end->io.payment_status,
+				IOMSG_STATUS_SIZE);
+	}
+	if (end->verdict.kind == VERDICT_REFUSED ||
+		(end->verdict.kind == VERDICT_NOT_FOUND &&
+		 item->polls + 1 >= IOMSG_POLLS_NOT_FOUND_MAX))
+		return;
+	outcome->next_due =
+		next_poll(end,
+				  told ? outcome->io_status : item->io_status,
+				  outcome->read_status[0] ? outcome->read_status :
+				  item->read_status,
+				  outcome->payment_status[0] ? outcome->payment_status :
+				  item->payment_status);
+}
+
+static void
+finish_unknown(Ending *end)
+{
+	iomsg_outcome_finish(end->item, "uncertain", end->verdict.reason);
+	end->item->outcome.counted = true;
+	end->counters->uncertain++;
+	iomsg_standing_note_unknown(end);
+}
+
+static void
+finish_refused(Ending *end)
+{
+	if (end->item->kind == ITEM_POLL)
+	{
+		finish_status(end);
+		return;
+	}
+	iomsg_outcome_finish(end->item, "failed", end->verdict.reason);
+	end->item->outcome.counted = true;
+	end->counters->failed++;
+}
+
+static void
+finish_not_sent(Ending *end)
+{
+	int64		wait_ms = 1000;
+
+	/* A mark that was too old says nothing about the network. */
+	if (!end->result->guard_refused || end->result->phase < HTTP_PHASE_READY)
+		wait_ms = iomsg_standing_pause_account(end);
+	iomsg_outcome_not_sent(end->item, end->verdict.reason, wait_ms);
+}
+
+/*
+ * Apply the verdict.  Afterwards the item is DONE, READY to be marked, or
+ * WAITING to be put back into its lane.
+ */
+void
+iomsg_outcome_apply(Ending *end)
+{
+	WorkItem   *item = end->item;
+	Service    *service = item->service;
+	const char *reason = end->verdict.reason;
+	int			http_status = (int) end->result->status;
+
+	switch (end->verdict.kind)
+	{
+		case VERDICT_ACCEPTED:
+			finish_accepted(end);
+			break;
+		case VERDICT_ALLOWED:
+		case VERDICT_NOT_ALLOWED:
+			finish_profile(end);
+			break;
+		case VERDICT_STATUS:
+		case VERDICT_NOT_FOUND:
+			finish_status(end);
+			break;
+		case VERDICT_NOT_SENT:
+			finish_not_sent(end);
+			break;
+		case VERDICT_REFUSED:
+			finish_refused(end);
+			break;
+		case VERDICT_RETRY:
+			if (item->kind == ITEM_POLL)
+				finish_status(end);
+			else
+				retry_later(end);
+			break;
+		case VERDICT_THROTTLED:
+			iomsg_outcome_not_sent(item, reason, iomsg_standing_throttle(end));
+			break;
+		case VERDICT_KEY:
+			iomsg_standing_refuse_key(service, item->used_secondary, reason,
+									  http_status);
+			iomsg_outcome_not_sent(item, reason, 0);
+			break;
+		case VERDICT_SERVICE:
+			iomsg_standing_stop_service(service, reason, http_status);
+			iomsg_outcome_not_sent(item, reason, 0);
+			break;
+		case VERDICT_UNKNOWN:
+			finish_unknown(end);
+			break;
+	}
+	if (item->state == ITEM_DONE && item->outcome.http_status == 0)
+		item->outcome.http_status = http_status;
+}

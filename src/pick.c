@@ -1,0 +1,172 @@
+/*
+ * pick.c
+ *	  Which of the items that are due to begin with, and how.
+ *
+ * In memory only.  A message needs a fresh profile before it may be marked; a
+ * person who does not want it, or a service that only tries out, needs no call
+ * at all.
+ */
+#include "postgres.h"
+
+#include "settings.h"
+#include "turn.h"
+#include "utils/timestamp.h"
+
+/*
+ * May anything new be begun: is this database allowed to send, and should it?
+ */
+bool
+iomsg_turn_may_begin(const Turn *turn)
+{
+	return iomsg_enabled && turn->outbox.armed && !turn->outbox.paused &&
+		!turn->stopping && !turn->gone && !turn->resync;
+}
+
+/*
+ * Items that are being worked on, apart from those that only wait to be
+ * written.
+ */
+int
+iomsg_turn_open_items(Turn *turn)
+{
+	dlist_iter	iter;
+	int			open = 0;
+
+	dlist_foreach(iter, &turn->work.active)
+	{
+		if (dlist_container(WorkItem, node, iter.cur)->state != ITEM_DONE)
+			open++;
+	}
+	return open;
+}
+
+static bool
+may_receive(const Service *service, const char *fiscal_code)
+{
+	if (service->nrecipients < 0)
+		return true;
+	for (int i = 0; i < service->nrecipients; i++)
+	{
+		if (pg_strcasecmp(service->recipients[i], fiscal_code) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+profile_is_fresh(const WorkItem *item, TimestampTz now)
+{
+	int64		max_age = item->profile_allowed ?
+		item->service->profile_max_age_us :
+		item->service->profile_negative_max_age_us;
+
+	return item->profile_known && now - item->profile_checked_at < max_age;
+}
+
+void
+iomsg_turn_finish(WorkItem *item, const char *status, const char *reason)
+{
+	memset(&item->outcome, 0, sizeof(item->outcome));
+	item->state = ITEM_DONE;
+	item->outcome.status = status;
+	item->outcome.reason = reason;
+	item->outcome.next_due = DT_NOEND;
+}
+
+/*
+ * Decide what a message needs first.
+ */
+static void
+route(WorkItem *item, TimestampTz now)
+{
+	Service    *service = item->service;
+
+	if (item->expires_at <= now)
+		iomsg_turn_finish(item, "expired", "expired");
+	else if (service->dry_run)
+		iomsg_turn_finish(item, "cancelled", "dry_run");
+	else if (!may_receive(service, item->fiscal_code))
+		iomsg_turn_finish(item, "not_allowed", "not_in_only_recipients");
+	else if (item->kind == ITEM_PROFILE || !profile_is_fresh(item, now))
+		item->state = ITEM_TO_CHECK;
+	else if (item->profile_allowed)
+		item->state = ITEM_READY;
+	else
+		iomsg_turn_finish(item, "not_allowed", item->profile_exists ?
+					"sender_not_allowed" : "no_profile");
+	item->budgeted = item->state != ITEM_DONE;
+	if (item->budgeted)
+		service->account->budget--;
+}
+
+/*
+ * Choose, of what has been read, what to begin with; sending goes before
+ * asking for statuses.  Takes no more than there are connections.
+ */
+void
+iomsg_turn_pick(Turn *turn, int64 now_us)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			room = iomsg_max_in_flight - iomsg_turn_open_items(turn);
+	int			done = 0;
+	WorkItem   *item;
+
+	if (!iomsg_turn_may_begin(turn))
+		return;
+	/* Those finished without a call are written in one go, too. */
+	while (room > 0 && done < 4 * iomsg_max_in_flight &&
+		   (item = iomsg_work_next(&turn->work, false, now_us)) != NULL)
+	{
+		route(item, now);
+		if (item->state == ITEM_DONE)
+			done++;
+		else
+			room--;
+	}
+	while (room > 0 &&
+		   (item = iomsg_work_next(&turn->work, true, now_us)) != NULL)
+	{
+		item->state = ITEM_TO_POLL;
+		item->service->account->budget--;
+		room--;
+	}
+}
+
+/*
+ * Has the quota room for the item's message, which is ready?
+ */
+static bool
+has_budget(WorkItem *item)
+{
+	if (!item->budgeted && item->service->account->budget > 0)
+	{
+		item->service->account->budget--;
+		item->budgeted = true;
+	}
+	return item->budgeted;
+}
+
+/*
+ * The items whose mark can be set now; others that were ready go back.
+ */
+void
+iomsg_turn_choose(Turn *turn)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	dlist_mutable_iter iter;
+
+	turn->nmarking = 0;
+	dlist_foreach_modify(iter, &turn->work.active)
+	{
+		WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (item->state != ITEM_READY)
+			continue;
+		if (!iomsg_work_may_send(item->service) || item->service->dry_run ||
+			!profile_is_fresh(item, now))
+			iomsg_work_return(&turn->work, item);
+		else if (turn->nmarking < lengthof(turn->marking) &&
+				 has_budget(item))
+			turn->marking[turn->nmarking++] = item;
+	}
+}

@@ -1,0 +1,183 @@
+/*
+ * quota.c
+ *	  The quota of each ente at IO, shared by all databases of this server.
+ *
+ * IO counts an ente's calls whichever service, key or machine makes them, so
+ * the log of calls (core/limiter.h) lies in shared memory: two databases that
+ * send for the same account pace themselves together, and a drainer that
+ * starts again goes on where the last one stopped.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#include "core/limiter.h"
+#include "quota.h"
+#include "shmem.h"
+
+/* Accounts at once; one that has been silent makes room for another. */
+#define QUOTA_ACCOUNTS 32
+
+/* When no room can be made, how long to wait before asking again. */
+#define QUOTA_FULL_WAIT_US	INT64CONST(1000000)
+
+typedef struct QuotaArray
+{
+	uint64		keys[QUOTA_ACCOUNTS];	/* 0: unused */
+} QuotaArray;
+
+static QuotaArray *array = NULL;
+static char *limiters = NULL;
+static LWLock *lock = NULL;
+
+static Size
+limiter_size(void)
+{
+	return MAXALIGN(iomsg_limiter_size(IOMSG_LIMITER_CAPACITY_MAX));
+}
+
+static void
+attach(void *memory, LWLock *its_lock, bool fresh)
+{
+	array = memory;
+	limiters = (char *) memory + MAXALIGN(sizeof(QuotaArray));
+	lock = its_lock;
+}
+
+/*
+ * Ask for the shared memory, while the library is preloaded.
+ */
+void
+iomsg_quota_install(void)
+{
+	iomsg_shmem_add("io_msg quota",
+					add_size(MAXALIGN(sizeof(QuotaArray)),
+							 mul_size(limiter_size(), QUOTA_ACCOUNTS)),
+					attach);
+}
+
+static Limiter *
+limiter_at(int i)
+{
+	return (Limiter *) (limiters + i * limiter_size());
+}
+
+/*
+ * The limiter of an account, made if it is new; NULL when all are busy.
+ */
+static Limiter *
+find_limiter(const IoMsgQuota *quota, int64 now_us)
+{
+	int			room = -1;
+	Limiter    *limiter;
+
+	for (int i = 0; i < QUOTA_ACCOUNTS; i++)
+	{
+		limiter = limiter_at(i);
+		if (array->keys[i] == quota->key)
+		{
+			if (limiter->calls != quota->calls ||
+				limiter->period_us != quota->period_ms * 1000)
+				iomsg_limiter_configure(limiter, quota->period_ms,
+										quota->calls);
+			return limiter;
+		}
+		if (room < 0 &&
+			(array->keys[i] == 0 ||
+			 (limiter->latest_us + 2 * limiter->period_us < now_us &&
+			  limiter->pause_until_us < now_us)))
+			room = i;
+	}
+	if (room < 0)
+		return NULL;
+	array->keys[room] = quota->key;
+	limiter = limiter_at(room);
+	iomsg_limiter_init(limiter, IOMSG_LIMITER_CAPACITY_MAX,
+					   quota->period_ms, quota->calls);
+	return limiter;
+}
+
+/*
+ * Take the right to one call now; where none may leave, return false and say
+ * in *when_us when to ask again.
+ */
+bool
+iomsg_quota_take(const IoMsgQuota *quota, int64 now_us, int64 *when_us)
+{
+	Limiter    *limiter;
+	bool		taken = false;
+
+	*when_us = now_us + QUOTA_FULL_WAIT_US;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	limiter = find_limiter(quota, now_us);
+	if (limiter != NULL)
+		taken = iomsg_limiter_take(limiter, now_us, when_us);
+	LWLockRelease(lock);
+	return taken;
+}
+
+/*
+ * How many calls could leave now.
+ */
+int
+iomsg_quota_available(const IoMsgQuota *quota, int64 now_us)
+{
+	Limiter    *limiter;
+	int			available = 0;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	limiter = find_limiter(quota, now_us);
+	if (limiter != NULL)
+		available = iomsg_limiter_available(limiter, now_us);
+	LWLockRelease(lock);
+	return available;
+}
+
+/*
+ * IO said 429: nothing of this account leaves for wait_ms.
+ */
+void
+iomsg_quota_throttled(const IoMsgQuota *quota, int64 now_us, int64 wait_ms)
+{
+	Limiter    *limiter;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	limiter = find_limiter(quota, now_us);
+	if (limiter != NULL)
+		iomsg_limiter_throttled(limiter, now_us, wait_ms);
+	LWLockRelease(lock);
+}
+
+/*
+ * The answer to a call taken at taken_us has come, and it was not a 429.
+ */
+void
+iomsg_quota_answered(const IoMsgQuota *quota, int kind, int64 taken_us,
+					 int64 now_us)
+{
+	Limiter    *limiter;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	limiter = find_limiter(quota, now_us);
+	if (limiter != NULL)
+		iomsg_limiter_answered(limiter, kind, taken_us, now_us);
+	LWLockRelease(lock);
+}
+
+/*
+ * IO said how many calls remain, in the answer to one taken at taken_us.
+ */
+void
+iomsg_quota_observe(const IoMsgQuota *quota, int64 taken_us, int64 now_us,
+					int64 remaining)
+{
+	Limiter    *limiter;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	limiter = find_limiter(quota, now_us);
+	if (limiter != NULL)
+		iomsg_limiter_observe(limiter, taken_us, now_us, remaining);
+	LWLockRelease(lock);
+}

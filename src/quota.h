@@ -1,0 +1,29 @@
+/*
+ * quota.h
+ *	  The quota of each ente at IO, shared by all databases of this server.
+ */
+#ifndef IOMSG_QUOTA_H
+#define IOMSG_QUOTA_H
+
+#include "postgres.h"
+
+/* What names an account's quota, and what it allows. */
+typedef struct IoMsgQuota
+{
+	uint64		key;			/* hash of base URL and account name */
+	int			calls;			/* in any window ... */
+	int64		period_ms;		/* ... of this length */
+} IoMsgQuota;
+
+extern void iomsg_quota_install(void);
+extern bool iomsg_quota_take(const IoMsgQuota *quota, int64 now_us,
+							 int64 *when_us);
+extern int	iomsg_quota_available(const IoMsgQuota *quota, int64 now_us);
+extern void iomsg_quota_throttled(const IoMsgQuota *quota, int64 now_us,
+								  int64 wait_ms);
+extern void iomsg_quota_answered(const IoMsgQuota *quota, int kind,
+								 int64 taken_us, int64 now_us);
+extern void iomsg_quota_observe(const IoMsgQuota *quota, int64 taken_us,
+								int64 now_us, int64 remaining);
+
+#endif							/* IOMSG_QUOTA_H */

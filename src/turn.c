@@ -1,0 +1,400 @@
+/*
+ * turn.c
+ *	  A turn of the drainer's loop, as far as the database is concerned: one
+ *	  short transaction that writes what has come and marks what will go.
+ *
+ * No transaction is open while a request is under way.  Where one fails,
+ * nothing is lost: outcomes stay in hand and are written by a later one.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "clock.h"
+#include "notice.h"
+#include "settings.h"
+#include "signals.h"
+#include "turn.h"
+
+/* Pauses after a transaction has failed. */
+#define FIRST_PAUSE_MS	50
+#define LAST_PAUSE_MS	10000
+
+/* How often orphans and outcomes that somebody has locked are tried again. */
+#define LOCKED_PAUSE_MS 200
+
+/*
+ * Start with nothing in hand.
+ */
+void
+iomsg_turn_init(Turn *turn)
+{
+	memset(turn, 0, sizeof(*turn));
+	turn->roster_due = true;
+	iomsg_work_init(&turn->work);
+}
+
+/* ----------------------------------------------------------------------
+ * The transaction
+ */
+
+/*
+ * What will be in flight: what is and has not been written, and nmarked more.
+ */
+static void
+write_in_flight(Turn *turn, int nmarked)
+{
+	int64	   *ids = palloc((turn->work.nactive + 1) * sizeof(int64));
+	int			nids = 0;
+	int			finished = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &turn->work.active)
+	{
+		WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (!item->marked)
+			continue;
+		if (item->written)
+			finished++;
+		else
+			ids[nids++] = item->id;
+	}
+	if (finished == 0 && nmarked == 0)
+		return;
+	for (int i = 0; i < nmarked; i++)
+		ids[nids++] = turn->marking[i]->id;
+	iomsg_outbox_write_in_flight(&turn->outbox, ids, nids);
+}
+
+/*
+ * A commit failed after a mark: the database knows whether it is there.  What
+ * was marked goes back unsent; the rest was never touched.
+ */
+static void
+resync(Turn *turn)
+{
+	int64	   *ids = NULL;
+	int			nids = 0;
+
+	/* Where the epoch is not ours yet, no mark was set under it. */
+	if (turn->outbox.taken_over)
+		nids = iomsg_outbox_read_in_flight(&turn->outbox, &turn->work, &ids);
+
+	for (int i = 0; i < turn->nmarking; i++)
+	{
+		WorkItem   *item = turn->marking[i];
+
+		for (int j = 0; j < nids && !item->marked; j++)
+			item->marked = ids[j] == item->id;
+		if (item->marked)
+		{
+			iomsg_turn_finish(item, "queued", "mark_interrupted");
+			item->outcome.next_due = GetCurrentTimestamp();
+		}
+	}
+	if (ids)
+		pfree(ids);
+	turn->nmarking = 0;
+	turn->resync = false;
+}
+
+static void
+read_roster(Turn *turn)
+{
+	int64		generation = turn->outbox.generation;
+	int32		timeline = turn->outbox.timeline;
+
+	iomsg_outbox_read_installation(&turn->outbox, &turn->work);
+	if (generation != turn->outbox.generation ||
+		timeline != turn->outbox.timeline)
+	{
+		for (int i = 0; i < turn->work.nservices; i++)
+			iomsg_work_forget_waiting(&turn->work, turn->work.services[i]);
+	}
+	iomsg_roster_load(&turn->work);
+	turn->roster_due = false;
+	iomsg_notice_held(&turn->outbox);
+}
+
+/*
+ * Read what is due, and begin what can be begun; returns how many marks.
+ */
+static int
+claim(Turn *turn, int64 now_us)
+{
+	int			nmarked = 0;
+
+	turn->nmarking = 0;
+	if (!iomsg_turn_may_begin(turn))
+		return 0;
+	iomsg_claim_probe(&turn->outbox, &turn->work, GetCurrentTimestamp());
+	iomsg_turn_pick(turn, now_us);
+	iomsg_turn_choose(turn);
+	if (turn->nmarking > 0)
+	{
+		iomsg_outbox_take_over(&turn->outbox, &turn->work);
+		nmarked = iomsg_claim_mark(&turn->outbox, turn->marking,
+								   turn->nmarking);
+	}
+	return nmarked;
+}
+
+/*
+ * The transaction is durable: items that it finished leave our hands, those
+ * that it marked may be sent.
+ */
+static void
+after_commit(Turn *turn, int nmarked, int64 now_us)
+{
+	TimestampTz later = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													LOCKED_PAUSE_MS);
+
+	for (int i = 0; i < nmarked; i++)
+	{
+		turn->marking[i]->marked = true;
+		turn->marking[i]->marked_us = now_us;
+		turn->marking[i]->state = ITEM_MARKED;
+	}
+	for (int i = nmarked; i < turn->nmarking; i++)
+		iomsg_work_put_back(&turn->work, turn->marking[i], later);
+	turn->nmarking = 0;
+	iomsg_settle_committed(&turn->work);
+	for (int i = 0; i < turn->work.nservices; i++)
+	{
+		Service    *service = turn->work.services[i];
+
+		if (!service->stop_written)
+			continue;
+		service->stop_to_write = false;
+		service->unstop_to_write = false;
+	}
+}
+
+static void
+run_transaction(Turn *turn, int64 now_us)
+{
+	OutboxState state = iomsg_outbox_begin(&turn->outbox);
+	int			nmarked;
+
+	if (state != OUTBOX_OPEN)
+	{
+		if (state == OUTBOX_OTHER_VERSION)
+			ereport(LOG,
+					(errmsg("the io_msg library has version %s, the "
+							"extension has not", IOMSG_VERSION),
+					 errhint("Run ALTER EXTENSION io_msg UPDATE, or restart "
+							 "the server with the right library.")));
+		turn->gone = true;
+		return;
+	}
+	if (turn->roster_due)
+		read_roster(turn);
+	if (turn->resync)
+		resync(turn);
+	if (turn->outbox.armed && turn->outbox.norphans > 0)
+	{
+		iomsg_outbox_take_over(&turn->outbox, &turn->work);
+		iomsg_outbox_settle_orphans(&turn->outbox, &turn->work);
+	}
+	iomsg_settle_write(&turn->outbox, &turn->work);
+	nmarked = claim(turn, now_us);
+	write_in_flight(turn, nmarked);
+	iomsg_roster_write_stops(&turn->work);
+
+	iomsg_signals_begin_commit();
+	iomsg_outbox_commit(&turn->outbox);
+	iomsg_signals_end_commit();
+	after_commit(turn, nmarked, iomsg_clock_now_us());
+	turn->locked_retry_us = now_us + LOCKED_PAUSE_MS * INT64CONST(1000);
+}
+
+/*
+ * Read the content of what was just marked, in a transaction of its own.
+ * Where that fails for many, each is tried alone, so that one bad row does not
+ * keep the others.
+ */
+static void
+load_bodies(Turn *turn, WorkItem **items, int nitems)
+{
+	if (iomsg_outbox_begin(&turn->outbox) != OUTBOX_OPEN)
+	{
+		turn->gone = true;
+		return;
+	}
+	iomsg_claim_load(items, nitems, &turn->work);
+	iomsg_outbox_commit(&turn->outbox);
+}
+
+/* ----------------------------------------------------------------------
+ * When it fails
+ */
+
+/*
+ * A transaction failed: abort it, say so without a word of its content, and
+ * pause.
+ */
+static void
+recover(Turn *turn, int64 now_us)
+{
+	ErrorData  *error;
+	int			pause_ms;
+
+	HOLD_INTERRUPTS();
+	iomsg_signals_end_commit();
+	MemoryContextSwitchTo(turn->work.context);
+	error = CopyErrorData();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	MemoryContextSwitchTo(turn->work.context);
+
+	/* The epoch that was raised in it is not. */
+	if (turn->outbox.took_over_now)
+		turn->outbox.taken_over = false;
+	turn->last_sqlstate = error->sqlerrcode;
+	pause_ms = Min(FIRST_PAUSE_MS << Min(turn->failures, 10), LAST_PAUSE_MS);
+	turn->failures++;
+	turn->retry_at_us = now_us + pause_ms * INT64CONST(1000);
+	/* A DROP EXTENSION that is not committed yet is nothing to talk about. */
+	if (turn->failures == 1 &&
+		error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ereport(LOG,
+				(errmsg("an io_msg transaction failed with SQLSTATE %s and "
+						"is tried again",
+						unpack_sql_state(error->sqlerrcode)),
+				 error->funcname ?
+				 errdetail("It was raised in %s.", error->funcname) : 0));
+	FreeErrorData(error);
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * Where content cannot be read the message has failed: nothing of it was
+ * sent.
+ */
+static void
+load_marked(Turn *turn)
+{
+	WorkItem  **items = palloc((turn->work.nactive + 1) * sizeof(WorkItem *));
+	volatile int nitems = 0;
+	volatile int step;
+	volatile int from = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &turn->work.active)
+	{
+		WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (item->state == ITEM_MARKED && item->body == NULL)
+			items[nitems++] = item;
+	}
+	step = nitems;
+	while (from < nitems && !turn->gone)
+	{
+		MemoryContext old = CurrentMemoryContext;
+
+		PG_TRY();
+		{
+			load_bodies(turn, items + from, Min(step, nitems - from));
+			from += step;
+		}
+		PG_CATCH();
+		{
+			recover(turn, iomsg_clock_now_us());
+			from += step == 1 ? 1 : 0;
+			step = 1;
+		}
+		PG_END_TRY();
+		MemoryContextSwitchTo(old);
+	}
+	for (int i = 0; i < nitems; i++)
+	{
+		if (items[i]->body == NULL)
+			iomsg_turn_finish(items[i], "failed", "content_unreadable");
+	}
+}
+
+/*
+ * One turn's transaction; where it fails, nothing of it counts.
+ */
+void
+iomsg_turn_write(Turn *turn, int64 now_us)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		run_transaction(turn, now_us);
+		turn->failures = 0;
+		turn->retry_at_us = 0;
+	}
+	PG_CATCH();
+	{
+		turn->resync = turn->nmarking > 0;
+		recover(turn, now_us);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	if (turn->failures == 0 && !turn->gone)
+		load_marked(turn);
+	if (turn->work.nactive > 0 || turn->outbox.norphans > 0)
+		turn->worked = true;
+}
+
+static bool
+lanes_wait(const Turn *turn)
+{
+	for (int i = 0; i < turn->work.nservices; i++)
+	{
+		const Service *service = turn->work.services[i];
+
+		if (!iomsg_work_may_send(service))
+			continue;
+		for (int j = 0; j < IOMSG_LANES; j++)
+		{
+			if (service->lanes[j].probe && service->lanes[j].nitems == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Is there anything that a transaction should do now?
+ */
+bool
+iomsg_turn_needed(Turn *turn, int64 now_us)
+{
+	dlist_iter	iter;
+
+	if (turn->gone || turn->outbox.fenced || turn->retry_at_us > now_us)
+		return false;
+	if (turn->roster_due || turn->resync)
+		return true;
+	dlist_foreach(iter, &turn->work.active)
+	{
+		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (item->state == ITEM_DONE &&
+			(!item->tried || turn->locked_retry_us <= now_us))
+			return true;
+		if (item->state == ITEM_READY &&
+			(item->budgeted || item->service->account->budget > 0))
+			return true;
+	}
+	for (int i = 0; i < turn->work.nservices; i++)
+	{
+		if ((turn->work.services[i]->stop_to_write ||
+			 turn->work.services[i]->unstop_to_write) &&
+			turn->locked_retry_us <= now_us)
+			return true;
+	}
+	if (turn->outbox.armed && turn->outbox.norphans > 0 &&
+		turn->locked_retry_us <= now_us)
+		return true;
+	return iomsg_turn_may_begin(turn) && lanes_wait(turn) &&
+		iomsg_turn_open_items(turn) < iomsg_max_in_flight;
+}

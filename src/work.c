@@ -1,0 +1,351 @@
+/*
+ * work.c
+ *	  What the drainer has in hand: services, their lanes, and the items that
+ *	  travel through them.
+ *
+ * Each service is served in its turn, so that a paused, stopped or slow one
+ * never delays another.  Within a service the order is priority, then due
+ * time, then id.  A row is never in hand twice.
+ */
+#include "postgres.h"
+
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "work.h"
+
+/* The ids in hand. */
+static HTAB *ids = NULL;
+
+/*
+ * Start with empty hands.
+ */
+void
+iomsg_work_init(Work *work)
+{
+	HASHCTL		control = {.keysize = sizeof(int64),
+	.entrysize = sizeof(int64)};
+
+	memset(work, 0, sizeof(*work));
+	work->context = AllocSetContextCreate(TopMemoryContext, "io_msg work",
+										  ALLOCSET_DEFAULT_SIZES);
+	dlist_init(&work->active);
+	dlist_init(&work->batches);
+	control.hcxt = work->context;
+	ids = hash_create("io_msg ids in hand", 1024, &control,
+					  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * The service of that id, or NULL.
+ */
+Service *
+iomsg_work_service(Work *work, int32 id)
+{
+	for (int i = 0; i < work->nservices; i++)
+	{
+		if (work->services[i]->id == id)
+			return work->services[i];
+	}
+	return NULL;
+}
+
+/*
+ * May anything of this service leave, as far as its settings go?
+ */
+bool
+iomsg_work_may_send(const Service *service)
+{
+	return service->present && !service->paused &&
+		service->key_state == KEYS_OK && service->stop_reason == NULL &&
+		service->account->host_allowed;
+}
+
+static void
+probe_lane(Lane *lane, TimestampTz from)
+{
+	lane->probe = true;
+	if (from <= lane->cursor_due_at)
+	{
+		lane->cursor_due_at = from;
+		lane->cursor_id = 0;
+	}
+}
+
+/*
+ * Rows of this service may have come that are due at "from" or later.
+ */
+void
+iomsg_work_probe_service(Service *service, TimestampTz from)
+{
+	for (int i = 0; i < IOMSG_LANES; i++)
+		probe_lane(&service->lanes[i], from);
+}
+
+/*
+ * The same for all services.
+ */
+void
+iomsg_work_probe_all(Work *work, TimestampTz from)
+{
+	for (int i = 0; i < work->nservices; i++)
+		iomsg_work_probe_service(work->services[i], from);
+}
+
+/*
+ * Look again into the lanes whose first future row has become due.
+ */
+void
+iomsg_work_probe_due(Work *work, TimestampTz now)
+{
+	for (int i = 0; i < work->nservices; i++)
+	{
+		for (int j = 0; j < IOMSG_LANES; j++)
+		{
+			Lane	   *lane = &work->services[i]->lanes[j];
+
+			if (lane->next_due <= now)
+				lane->probe = true;
+			if (lane->reread_at > now)
+				continue;
+			probe_lane(lane, lane->reread_from);
+			lane->reread_at = DT_NOEND;
+		}
+	}
+}
+
+/*
+ * Put a row that was read at the end of its lane; NULL if it is in hand
+ * already.
+ */
+WorkItem *
+iomsg_work_add(Work *work, Service *service, int lane, int64 id)
+{
+	WorkItem   *item;
+	bool		found;
+
+	(void) hash_search(ids, &id, HASH_ENTER, &found);
+	if (found)
+		return NULL;
+	item = MemoryContextAllocZero(work->context, sizeof(WorkItem));
+	item->id = id;
+	item->service = service;
+	item->lane = lane;
+	item->state = ITEM_WAITING;
+	dlist_push_tail(&service->lanes[lane].items, &item->node);
+	service->lanes[lane].nitems++;
+	return item;
+}
+
+/*
+ * Is another message to the same person under way?  Then this one waits, so
+ * that the two arrive in their order.
+ */
+static bool
+recipient_busy(Work *work, const WorkItem *item)
+{
+	dlist_iter	iter;
+
+	if (item->kind == ITEM_POLL)
+		return false;
+	dlist_foreach(iter, &work->active)
+	{
+		const WorkItem *other = dlist_container(WorkItem, node, iter.cur);
+
+		if (other->service == item->service && other->kind != ITEM_POLL &&
+			strcmp(other->fiscal_code, item->fiscal_code) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * When may calls of this service leave again, if not now; 0 if they may.
+ */
+static int64
+paused_until(const Service *service, int64 now_us)
+{
+	int64		until = Max(service->pause_until_us,
+							service->account->pause_until_us);
+
+	return until > now_us ? until : 0;
+}
+
+static WorkItem *
+take_from_lane(Work *work, Lane *lane)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &lane->items)
+	{
+		WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (recipient_busy(work, item))
+			continue;
+		dlist_delete(&item->node);
+		lane->nitems--;
+		dlist_push_tail(&work->active, &item->node);
+		work->nactive++;
+		return item;
+	}
+	return NULL;
+}
+
+static WorkItem *
+take_from_service(Work *work, Service *service, bool polls)
+{
+	WorkItem   *item = NULL;
+
+	if (polls)
+		return take_from_lane(work, &service->lanes[IOMSG_POLL_LANE]);
+	for (int i = 0; i < IOMSG_PRIORITIES && item == NULL; i++)
+		item = take_from_lane(work, &service->lanes[i]);
+	return item;
+}
+
+/*
+ * Take the next item that may leave now, moving it to the active ones: a
+ * message, or a status poll.  Services take turns.  NULL when there is none.
+ */
+WorkItem *
+iomsg_work_next(Work *work, bool polls, int64 now_us)
+{
+	for (int i = 0; i < work->nservices; i++)
+	{
+		int			index = (work->next_service + i) % work->nservices;
+		Service    *service = work->services[index];
+		WorkItem   *item;
+
+		if (!iomsg_work_may_send(service) || service->account->budget <= 0 ||
+			paused_until(service, now_us) != 0)
+			continue;
+		item = take_from_service(work, service, polls);
+		if (item == NULL)
+			continue;
+		work->next_service = (index + 1) % work->nservices;
+		return item;
+	}
+	return NULL;
+}
+
+/*
+ * Nothing has come of an active item yet: back to the head of its lane.
+ */
+void
+iomsg_work_return(Work *work, WorkItem *item)
+{
+	Lane	   *lane = &item->service->lanes[item->lane];
+
+	dlist_delete(&item->node);
+	work->nactive--;
+	item->state = ITEM_WAITING;
+	item->budgeted = false;
+	dlist_push_head(&lane->items, &item->node);
+	lane->nitems++;
+}
+
+/*
+ * The item is finished with: forget it.  Active ones only.
+ */
+void
+iomsg_work_drop(Work *work, WorkItem *item)
+{
+	(void) hash_search(ids, &item->id, HASH_REMOVE, NULL);
+	dlist_delete(&item->node);
+	work->nactive--;
+	if (item->body)
+		pfree(item->body);
+	if (item->languages)
+		pfree(item->languages);
+	pfree(item);
+}
+
+/*
+ * Somebody else holds or has changed the row: forget the item, and read the
+ * lane from there again at that time.
+ */
+void
+iomsg_work_put_back(Work *work, WorkItem *item, TimestampTz at)
+{
+	Lane	   *lane = &item->service->lanes[item->lane];
+
+	if (lane->reread_at == DT_NOEND || item->due_at < lane->reread_from)
+		lane->reread_from = item->due_at;
+	lane->reread_at = Min(lane->reread_at, at);
+	iomsg_work_drop(work, item);
+}
+
+/*
+ * Put what has been read of a service and not started out of hand, and look
+ * at its rows from the beginning.
+ */
+void
+iomsg_work_forget_waiting(Work *work, Service *service)
+{
+	for (int i = 0; i < IOMSG_LANES; i++)
+	{
+		Lane	   *lane = &service->lanes[i];
+		dlist_mutable_iter iter;
+
+		dlist_foreach_modify(iter, &lane->items)
+		{
+			WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
+
+			if (item->batch)
+				item->batch->open--;
+			work->nactive++;
+			iomsg_work_drop(work, item);
+		}
+		lane->nitems = 0;
+	}
+	iomsg_work_probe_service(service, DT_NOBEGIN);
+}
+
+/*
+ * When the first row that is not yet due will be, DT_NOEND if there is none.
+ */
+TimestampTz
+iomsg_work_next_due(const Work *work)
+{
+	TimestampTz next = DT_NOEND;
+
+	for (int i = 0; i < work->nservices; i++)
+	{
+		const Service *service = work->services[i];
+
+		if (!iomsg_work_may_send(service))
+			continue;
+		for (int j = 0; j < IOMSG_LANES; j++)
+			next = Min(next, Min(service->lanes[j].next_due,
+								 service->lanes[j].reread_at));
+	}
+	return next;
+}
+
+/*
+ * Is there anything read that could leave, or will by itself?  Where all of it
+ * waits for a pause to end, *when_us is set to that, else to 0.
+ */
+bool
+iomsg_work_has_waiting(const Work *work, int64 now_us, int64 *when_us)
+{
+	bool		any = false;
+
+	*when_us = PG_INT64_MAX;
+	for (int i = 0; i < work->nservices; i++)
+	{
+		const Service *service = work->services[i];
+
+		if (!iomsg_work_may_send(service))
+			continue;
+		for (int j = 0; j < IOMSG_LANES; j++)
+		{
+			if (service->lanes[j].nitems == 0)
+				continue;
+			any = true;
+			*when_us = Min(*when_us, paused_until(service, now_us));
+		}
+	}
+	return any;
+}
