@@ -57,17 +57,25 @@ COMMENT ON FUNCTION io_enqueue_message(text, text, text, text, jsonb, jsonb, boo
 'As the form with timestamptz; the text is YYYY-MM-DD, meaning the end of that day in Italy, or a timestamp with a time zone.';
 REVOKE ALL ON FUNCTION io_enqueue_message(text, text, text, text, jsonb, jsonb, boolean, text, text, text, text, text, integer, timestamptz, timestamptz) FROM PUBLIC;
 
+/*
+ * payment_data, third_party_data and require_secure_channels stand where the
+ * other forms have them: with other types there, a call in which nothing but
+ * literals of unknown type is given would fit no form best.
+ */
 CREATE FUNCTION io_enqueue_message(
 	message jsonb,
 	service text DEFAULT NULL, reference text DEFAULT NULL,
-	dedup_key text DEFAULT NULL, lot text DEFAULT NULL,
-	priority integer DEFAULT NULL, send_after timestamptz DEFAULT NULL,
+	dedup_key text DEFAULT NULL, payment_data jsonb DEFAULT NULL,
+	third_party_data jsonb DEFAULT NULL,
+	require_secure_channels boolean DEFAULT NULL,
+	lot text DEFAULT NULL, priority integer DEFAULT NULL,
+	send_after timestamptz DEFAULT NULL,
 	expires_at timestamptz DEFAULT NULL)
 	RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'iomsg_api_enqueue_jsonb';
-COMMENT ON FUNCTION io_enqueue_message(jsonb, text, text, text, text, integer, timestamptz, timestamptz) IS
-'As the other forms, for a message in the JSON form of IO''s API (NewMessage), fiscal_code included.';
-REVOKE ALL ON FUNCTION io_enqueue_message(jsonb, text, text, text, text, integer, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION io_enqueue_message(jsonb, text, text, text, jsonb, jsonb, boolean, text, integer, timestamptz, timestamptz) IS
+'As the other forms, for a message in the JSON form of IO''s API (NewMessage), fiscal_code included. payment_data, third_party_data and require_secure_channels are put into its content, which must not have them.';
+REVOKE ALL ON FUNCTION io_enqueue_message(jsonb, text, text, text, jsonb, jsonb, boolean, text, integer, timestamptz, timestamptz) FROM PUBLIC;
 
 CREATE FUNCTION io_check_profile(fiscal_code text, service text DEFAULT NULL)
 	RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -130,15 +138,18 @@ REVOKE ALL ON FUNCTION io_validate_message(text, text, text, text, jsonb, jsonb,
 CREATE FUNCTION io_validate_message(
 	message jsonb,
 	service text DEFAULT NULL, reference text DEFAULT NULL,
-	dedup_key text DEFAULT NULL, lot text DEFAULT NULL,
-	priority integer DEFAULT NULL, send_after timestamptz DEFAULT NULL,
+	dedup_key text DEFAULT NULL, payment_data jsonb DEFAULT NULL,
+	third_party_data jsonb DEFAULT NULL,
+	require_secure_channels boolean DEFAULT NULL,
+	lot text DEFAULT NULL, priority integer DEFAULT NULL,
+	send_after timestamptz DEFAULT NULL,
 	expires_at timestamptz DEFAULT NULL)
 	RETURNS TABLE (field text, code text, problem text)
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED
 	AS 'MODULE_PATHNAME', 'iomsg_api_validate_jsonb';
-COMMENT ON FUNCTION io_validate_message(jsonb, text, text, text, text, integer, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION io_validate_message(jsonb, text, text, text, jsonb, jsonb, boolean, text, integer, timestamptz, timestamptz) IS
 'As the other forms, for a message in the JSON form of IO''s API (NewMessage).';
-REVOKE ALL ON FUNCTION io_validate_message(jsonb, text, text, text, text, integer, timestamptz, timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION io_validate_message(jsonb, text, text, text, jsonb, jsonb, boolean, text, integer, timestamptz, timestamptz) FROM PUBLIC;
 
 CREATE FUNCTION io_payment_data(
 	amount bigint, notice_number text,

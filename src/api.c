@@ -67,8 +67,7 @@ check_message(FunctionCallInfo fcinfo, MessageForm form, Call *call)
 {
 	IoMsgFinding no_service;
 
-	iomsg_request_options(fcinfo, form == FORM_JSONB ? IOMSG_JSONB_OPTIONS :
-						  IOMSG_FIELDS_OPTIONS, &call->options);
+	iomsg_request_options(fcinfo, form == FORM_JSONB, &call->options);
 	call->now = GetCurrentTimestamp();
 	iomsg_findings_init(&call->findings,
 						form == FORM_JSONB ? "" : "content.");

@@ -135,6 +135,7 @@ next_event_us(int64 now_us, int64 calls_us)
 {
 	int64		next_us = Min(calls_us, next_roster_us);
 	int64		http_us = iomsg_http_next_timeout_us(http, now_us);
+	int64		leave_us = last_work_us + iomsg_idle_exit_ms * INT64CONST(1000);
 	int64		when_us;
 
 	if (http_us >= 0)
@@ -153,6 +154,8 @@ next_event_us(int64 now_us, int64 calls_us)
 		next_us = now_us;
 	else if (turn.work.nactive > 0 || turn.outbox.norphans > 0)
 		next_us = Min(next_us, Max(turn.locked_retry_us, now_us + 1000));
+	else if (leave_us > now_us)
+		next_us = Min(next_us, leave_us);
 	if (stop_deadline_us > 0)
 		next_us = Min(next_us, Max(stop_deadline_us, now_us));
 	return next_us;
@@ -379,7 +382,8 @@ iomsg_drainer_main(Datum main_arg)
 		if (turn.gone)
 		{
 			left = true;
-			iomsg_slots_forget(MyDatabaseId);
+			/* Where one was served there may be another in its place. */
+			iomsg_slots_retire(turn.outbox.generation != 0);
 		}
 		iomsg_http_close(http);
 	}

@@ -4,11 +4,15 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 
 #include "due_date.h"
 #include "request.h"
+#include "statement.h"
 
 #define PRIORITY_MIN		1
 #define PRIORITY_MAX		4
@@ -37,6 +41,12 @@ static const IoMsgFinding dedup_key_empty = {
 	"dedup_key must not be empty", "Leave it out instead.", false
 };
 
+/* Arguments of the JSON form that are put into the message's content. */
+static const char *const jsonb_content[] = {
+	"payment_data", "third_party_data", "require_secure_channels"
+};
+#define REQUIRE_SECURE_CHANNELS 2	/* the one that is no JSON */
+
 static text *
 text_argument(FunctionCallInfo fcinfo, int i)
 {
@@ -44,26 +54,32 @@ text_argument(FunctionCallInfo fcinfo, int i)
 }
 
 /*
- * Reads the arguments that are ours, which begin at place first.
+ * Reads the arguments that are ours; in the JSON form some of IO's stand
+ * between them.
  */
 void
-iomsg_request_options(FunctionCallInfo fcinfo, int first,
+iomsg_request_options(FunctionCallInfo fcinfo, bool is_jsonb,
 					  IoMsgOptions *options)
 {
-	text	   *service = text_argument(fcinfo, first);
+	int			i = is_jsonb ? IOMSG_JSONB_OPTIONS : IOMSG_FIELDS_OPTIONS;
+	text	   *service = text_argument(fcinfo, i++);
 
 	options->service = service ? text_to_cstring(service) : NULL;
-	options->reference = text_argument(fcinfo, first + 1);
-	options->dedup_key = text_argument(fcinfo, first + 2);
-	options->lot = text_argument(fcinfo, first + 3);
-	options->priority = PG_ARGISNULL(first + 4) ? IOMSG_PRIORITY_DEFAULT :
-		PG_GETARG_INT32(first + 4);
-	options->has_send_after = !PG_ARGISNULL(first + 5);
+	options->reference = text_argument(fcinfo, i++);
+	options->dedup_key = text_argument(fcinfo, i++);
+	if (is_jsonb)
+		i += lengthof(jsonb_content);
+	options->lot = text_argument(fcinfo, i++);
+	options->priority = PG_ARGISNULL(i) ? IOMSG_PRIORITY_DEFAULT :
+		PG_GETARG_INT32(i);
+	i++;
+	options->has_send_after = !PG_ARGISNULL(i);
 	options->send_after = options->has_send_after ?
-		PG_GETARG_TIMESTAMPTZ(first + 5) : 0;
-	options->has_expires_at = !PG_ARGISNULL(first + 6);
+		PG_GETARG_TIMESTAMPTZ(i) : 0;
+	i++;
+	options->has_expires_at = !PG_ARGISNULL(i);
 	options->expires_at = options->has_expires_at ?
-		PG_GETARG_TIMESTAMPTZ(first + 6) : 0;
+		PG_GETARG_TIMESTAMPTZ(i) : 0;
 }
 
 static void
@@ -193,6 +209,80 @@ iomsg_request_fields(FunctionCallInfo fcinfo, DueDateForm form,
 }
 
 /*
+ * A field of a JSON object; NULL where that is no object or has none.
+ */
+static JsonbValue *
+object_field(JsonbContainer *object, const char *name, JsonbValue *value)
+{
+	if (object == NULL || !JsonContainerIsObject(object))
+		return NULL;
+	return getKeyJsonValueFromContainer(object, name, strlen(name), value);
+}
+
+/*
+ * The message with one more field in its content.  Where it has that already
+ * it is a finding; where it has no content, others will say so.
+ */
+static Jsonb *
+insert_into_content(Jsonb *message, const char *name, Jsonb *value,
+					IoMsgFindings *findings)
+{
+	IoMsgFinding twice = {
+		ERRCODE_INVALID_PARAMETER_VALUE, name, "field_twice",
+		"field must not be given twice",
+		"Leave it out of the message or of the call.", false
+	};
+	JsonbValue	content;
+	JsonbValue	field;
+	Datum		path[2];
+
+	if (object_field(&message->root, "content", &content) == NULL ||
+		content.type != jbvBinary ||
+		!JsonContainerIsObject(content.val.binary.data))
+		return message;
+	if (object_field(content.val.binary.data, name, &field) != NULL)
+	{
+		iomsg_findings_add_own(findings, &twice);
+		return message;
+	}
+	path[0] = CStringGetTextDatum("content");
+	path[1] = CStringGetTextDatum(name);
+	return DatumGetJsonbP(
+		DirectFunctionCall4(jsonb_insert, JsonbPGetDatum(message),
+							iomsg_statement_array(path, NULL, 2, TEXTOID),
+							JsonbPGetDatum(value), BoolGetDatum(false)));
+}
+
+/*
+ * The message, with what was given apart in its content.
+ */
+static Jsonb *
+complete_message(FunctionCallInfo fcinfo, IoMsgFindings *findings)
+{
+	Jsonb	   *message = PG_GETARG_JSONB_P(0);
+
+	for (int i = 0; i < lengthof(jsonb_content); i++)
+	{
+		int			place = IOMSG_JSONB_CONTENT + i;
+		JsonbValue	flag = {.type = jbvBool};
+		Jsonb	   *value;
+
+		if (PG_ARGISNULL(place))
+			continue;
+		if (i < REQUIRE_SECURE_CHANNELS)
+			value = PG_GETARG_JSONB_P(place);
+		else
+		{
+			flag.val.boolean = PG_GETARG_BOOL(place);
+			value = JsonbValueToJsonb(&flag);
+		}
+		message = insert_into_content(message, jsonb_content[i], value,
+									  findings);
+	}
+	return message;
+}
+
+/*
  * Builds the body from the first argument, a message in IO's own form.
  */
 void
@@ -205,7 +295,7 @@ iomsg_request_jsonb(FunctionCallInfo fcinfo, IoMsgBody *body)
 		iomsg_findings_add(body->findings, PROBLEM_FIELD_MISSING, "message");
 		return;
 	}
-	if (!iomsg_body_source(PG_GETARG_JSONB_P(0), &source))
+	if (!iomsg_body_source(complete_message(fcinfo, body->findings), &source))
 	{
 		iomsg_findings_add(body->findings, PROBLEM_FIELD_TYPE, "message");
 		return;

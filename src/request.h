@@ -37,8 +37,9 @@ typedef struct IoMsgOptions
 /* places of the arguments */
 #define IOMSG_FIELDS_OPTIONS	8	/* after IO's own fields */
 #define IOMSG_JSONB_OPTIONS		1	/* after the message */
+#define IOMSG_JSONB_CONTENT		4	/* what goes into its content */
 
-extern void iomsg_request_options(FunctionCallInfo fcinfo, int first,
+extern void iomsg_request_options(FunctionCallInfo fcinfo, bool is_jsonb,
 								  IoMsgOptions *options);
 extern void iomsg_request_check_options(const IoMsgOptions *options,
 										TimestampTz now,

@@ -385,6 +385,7 @@ iomsg_settle_committed(Work *work)
 			continue;
 		if (item->batch)
 			item->batch->open--;
+		iomsg_work_expect(item);
 		iomsg_work_drop(work, item);
 	}
 	dlist_foreach_modify(iter, &work->batches)

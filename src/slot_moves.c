@@ -16,6 +16,9 @@
 #define FIRST_COOL_DOWN_MS	1000
 #define LAST_COOL_DOWN_MS	(5 * 60 * 1000)
 
+/* How long a drainer may take to end. */
+#define RETIRE_MS			100
+
 /*
  * Note who the launcher is; pid 0 when it ends.
  */
@@ -248,6 +251,33 @@ iomsg_slots_leave(TimestampTz due_at)
 	LWLockRelease(iomsg_slots_lock);
 	iomsg_slots_wake_process(procno);
 	return may_leave;
+}
+
+/*
+ * The drainer has found no extension, or no longer the one it served: free the
+ * slot, unless there is cause to look again.
+ */
+void
+iomsg_slots_retire(bool look_again)
+{
+	IoMsgSlot  *slot;
+	int			procno = -1;
+
+	LWLockAcquire(iomsg_slots_lock, LW_EXCLUSIVE);
+	slot = iomsg_slots_find(MyDatabaseId);
+	if (slot != NULL && (look_again || slot->wake.asked))
+	{
+		slot->pid = 0;
+		slot->procno = -1;
+		slot->due_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												   RETIRE_MS);
+		iomsg_slots_change_state(slot, SLOT_WAITING);
+		procno = iomsg_slots_array->launcher_procno;
+	}
+	else if (slot != NULL)
+		memset(slot, 0, sizeof(IoMsgSlot));
+	LWLockRelease(iomsg_slots_lock);
+	iomsg_slots_wake_process(procno);
 }
 
 /*

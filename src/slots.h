@@ -97,6 +97,7 @@ extern void iomsg_slots_forget(Oid database);
 extern bool iomsg_slots_begin(void);
 extern void iomsg_slots_turn(const IoMsgCounters *counted, IoMsgWake *wake);
 extern bool iomsg_slots_tell(uint32 notice, bool holds);
+extern void iomsg_slots_retire(bool look_again);
 extern bool iomsg_slots_leave(TimestampTz due_at);
 extern void iomsg_slots_failed(int sqlstate);
 

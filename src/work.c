@@ -303,6 +303,22 @@ iomsg_work_forget_waiting(Work *work, Service *service)
 }
 
 /*
+ * What was written of the item has made a row that will be due, to be sent
+ * again or to be polled: its lane is looked into then.
+ */
+void
+iomsg_work_expect(const WorkItem *item)
+{
+	const Outcome *outcome = &item->outcome;
+	bool		was_sent = outcome->status != NULL &&
+		strcmp(outcome->status, "sent") == 0;
+	Lane	   *lane = &item->service->lanes[was_sent ? IOMSG_POLL_LANE :
+										 item->lane];
+
+	lane->next_due = Min(lane->next_due, outcome->next_due);
+}
+
+/*
  * When the first row that is not yet due will be, DT_NOEND if there is none.
  */
 TimestampTz

@@ -98,6 +98,7 @@ extern void iomsg_work_return(Work *work, WorkItem *item);
 extern void iomsg_work_drop(Work *work, WorkItem *item);
 extern void iomsg_work_put_back(Work *work, WorkItem *item, TimestampTz at);
 extern void iomsg_work_forget_waiting(Work *work, Service *service);
+extern void iomsg_work_expect(const WorkItem *item);
 extern TimestampTz iomsg_work_next_due(const Work *work);
 extern bool iomsg_work_has_waiting(const Work *work, int64 now_us,
 								   int64 *when_us);

@@ -14,6 +14,9 @@
 #define GROWTH_PAUSE	1
 #define SHRINK_PAUSE	12
 
+/* A call can be this late even where that is a period, or a fifth of one. */
+#define LATE_MAX_US		INT64_C(1000000)
+
 /* How long the quickest answers are remembered, twice, in periods. */
 #define QUICKEST_SPAN	4
 
@@ -87,6 +90,17 @@ count_since(const Limiter *limiter, int64_t since_us)
 			high = middle;
 	}
 	return low;
+}
+
+/* How many of those are not ours. */
+static int
+count_others(const Limiter *limiter, int64_t since_us)
+{
+	int			others = 0;
+
+	for (int back = count_since(limiter, since_us) - 1; back >= 0; back--)
+		others += find_entry(limiter, back)->others;
+	return others;
 }
 
 /* The first time at which the log lets a call go. */
@@ -295,7 +309,9 @@ iomsg_limiter_answered(Limiter *limiter, int kind, int64_t taken_us,
 		return;
 	late_us = now_us - taken_us -
 		note_duration(limiter, kind, now_us - taken_us, now_us);
-	at_us = taken_us + min_us(late_us, limiter->period_us / 5);
+	at_us = taken_us + min_us(late_us, max_us(limiter->period_us / 5,
+											  min_us(limiter->period_us,
+													 LATE_MAX_US)));
 	back = find_call(limiter, taken_us);
 	if (back < 0 || find_entry(limiter, back)->at_us >= at_us)
 		return;
@@ -318,16 +334,15 @@ iomsg_limiter_observe(Limiter *limiter, int64_t taken_us, int64_t now_us,
 					  int64_t remaining)
 {
 	int64_t		missing;
-	int			most = limiter->calls - (limiter->calls + 9) / 10;
+	int			room = limiter->calls - (limiter->calls + 9) / 10;
 	int64_t		at_us = max_us(now_us, limiter->latest_us);
 	int64_t		since_us = taken_us - limiter->period_us - limiter->guard_us;
 
 	if (remaining < 0 || remaining > limiter->calls)
 		return;
 	missing = limiter->calls - remaining - count_since(limiter, since_us);
-	while (missing > 0 && limiter->others < most)
-	{
+	room -= count_others(limiter, now_us - limiter->period_us -
+						 limiter->guard_us - 1);
+	for (; missing > 0 && room > 0; missing--, room--)
 		write_entry(limiter, at_us, true);
-		missing--;
-	}
 }

@@ -72,8 +72,9 @@ extern void iomsg_limiter_throttled(Limiter *limiter, int64_t now_us,
 
 /*
  * The answer to a call taken at taken_us has come: where it was slower than
- * the quickest of its kind, the call counts from as much later, at most a
- * fifth of the period.  Not for a 429, which uses nothing up.
+ * the quickest of its kind, the call counts from as much later: at most a
+ * fifth of the period or, where the period is short, a second or all of it.
+ * Not for a 429, which uses nothing up.
  */
 extern void iomsg_limiter_answered(Limiter *limiter, int kind,
 								   int64_t taken_us, int64_t now_us);
