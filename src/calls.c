@@ -70,7 +70,7 @@ take_back(WorkItem *item, bool may_post, int64 now_us)
 
 	if (!may_post)
 		iomsg_outcome_not_sent(item, "stopped_before_sending", 0);
-	else if (!iomsg_work_may_send(item->service))
+	else if (!iomsg_work_may_send(item->service) || item->service->dry_run)
 		iomsg_outcome_not_sent(item, "service_stopped", 0);
 	else if (now_us - item->marked_us > max_age_us / 2)
 		iomsg_outcome_not_sent(item, "stale_mark", 0);
@@ -99,7 +99,8 @@ start_kind(HttpClient *http, Work *work, ItemState ready,
 		if (item->marked && take_back(item, may_begin, now_us))
 			next_us = now_us;
 		else if (!item->marked && (!may_begin ||
-								   !iomsg_work_may_send(item->service)))
+								   !iomsg_work_may_send(item->service) ||
+								   item->service->dry_run))
 			iomsg_work_return(work, item);
 		else if (!start_call(http, item, under_way, now_us, &when_us))
 			next_us = Min(next_us, when_us);
@@ -130,6 +131,26 @@ iomsg_calls_start(HttpClient *http, Work *work, bool may_begin, int64 now_us)
 }
 
 /*
+ * Is a call of this account under way?
+ */
+static bool
+account_calls(const Work *work, const Account *account)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, unconstify(dlist_head *, &work->active))
+	{
+		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (item->service->account == account &&
+			(item->state == ITEM_CHECKING || item->state == ITEM_SENDING ||
+			 item->state == ITEM_POLLING))
+			return true;
+	}
+	return false;
+}
+
+/*
  * How many calls each account may make this turn.
  */
 void
@@ -142,6 +163,7 @@ iomsg_calls_refresh_budgets(Work *work, int64 now_us)
 		account->budget = iomsg_quota_available(&account->quota, now_us);
 		/* A host that could not be reached is tried with one call. */
 		if (account->failures > 0)
-			account->budget = Min(account->budget, 1);
+			account->budget = account_calls(work, account) ? 0 :
+				Min(account->budget, 1);
 	}
 }

@@ -134,6 +134,7 @@ take_row(Work *work, Service *service, int lane, Datum *v, bool *n)
 	copy_text(item->fiscal_code, sizeof(item->fiscal_code), v[4], n[4]);
 	item->attempts = DatumGetInt16(v[5]);
 	item->expires_at = time_or_never(v[6], n[6]);
+	item->due_date = DT_NOEND;
 	item->profile_known = !n[9];
 	if (item->profile_known)
 	{

@@ -286,7 +286,7 @@ static void
 open_http(void)
 {
 	HttpSettings settings = {
-		.max_connections = iomsg_max_in_flight,
+		.max_connections = turn.max_in_flight,
 		.connect_timeout_ms = iomsg_connect_timeout_ms,
 		.user_agent = "io_msg/" IOMSG_VERSION
 	};
@@ -323,6 +323,8 @@ set_up(Oid database)
 		return false;
 	pgstat_report_appname("io_msg drainer");
 	iomsg_turn_init(&turn);
+	/* More, after a reload, are for the next drainer. */
+	turn.max_in_flight = iomsg_max_in_flight;
 	turn_context = AllocSetContextCreate(TopMemoryContext, "io_msg turn",
 										 ALLOCSET_DEFAULT_SIZES);
 	open_http();

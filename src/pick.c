@@ -107,7 +107,8 @@ void
 iomsg_turn_pick(Turn *turn, int64 now_us)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int			room = iomsg_max_in_flight - iomsg_turn_open_items(turn);
+	int			room = Min(iomsg_max_in_flight, turn->max_in_flight) -
+		iomsg_turn_open_items(turn);
 	int			done = 0;
 	WorkItem   *item;
 

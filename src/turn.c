@@ -396,5 +396,5 @@ iomsg_turn_needed(Turn *turn, int64 now_us)
 		turn->locked_retry_us <= now_us)
 		return true;
 	return iomsg_turn_may_begin(turn) && lanes_wait(turn) &&
-		iomsg_turn_open_items(turn) < iomsg_max_in_flight;
+		iomsg_turn_open_items(turn) < turn->max_in_flight;
 }

@@ -19,6 +19,7 @@ typedef struct Turn
 	bool		gone;			/* the extension is */
 	bool		resync;			/* a commit's end is not known */
 	bool		worked;			/* there has been anything to do */
+	int			max_in_flight;	/* connections that there are */
 	int			failures;		/* transactions that failed, in a row */
 	int			last_sqlstate;
 	int64		retry_at_us;	/* after those */

@@ -52,11 +52,14 @@ iomsg_work_service(Work *work, int32 id)
 }
 
 /*
- * May anything of this service leave, as far as its settings go?
+ * May anything of this service leave, as far as its settings go?  A service
+ * that only tries out needs no key: nothing leaves.
  */
 bool
 iomsg_work_may_send(const Service *service)
 {
+	if (service->dry_run)
+		return service->present && !service->paused;
 	return service->present && !service->paused &&
 		service->key_state == KEYS_OK && service->stop_reason == NULL &&
 		service->account->host_allowed;
@@ -217,8 +220,10 @@ iomsg_work_next(Work *work, bool polls, int64 now_us)
 		Service    *service = work->services[index];
 		WorkItem   *item;
 
-		if (!iomsg_work_may_send(service) || service->account->budget <= 0 ||
-			paused_until(service, now_us) != 0)
+		if (!iomsg_work_may_send(service))
+			continue;
+		if (!service->dry_run && (service->account->budget <= 0 ||
+								  paused_until(service, now_us) != 0))
 			continue;
 		item = take_from_service(work, service, polls);
 		if (item == NULL)
