@@ -92,24 +92,45 @@ count_since(const Limiter *limiter, int64_t since_us)
 	return low;
 }
 
-/* How many of those are not ours. */
+/* How many calls of others were logged later than since_us, until then. */
 static int
-count_others(const Limiter *limiter, int64_t since_us)
+count_others(const Limiter *limiter, int64_t since_us, int64_t until_us)
 {
 	int			others = 0;
+	int			newest = count_since(limiter, until_us);
 
-	for (int back = count_since(limiter, since_us) - 1; back >= 0; back--)
+	for (int back = count_since(limiter, since_us) - 1; back >= newest; back--)
 		others += find_entry(limiter, back)->others;
 	return others;
 }
 
+/*
+ * What is N for ours and the logged calls of others, where the others are
+ * expected to make as many calls as in the window before.
+ */
+static int
+find_limit(const Limiter *limiter, int64_t now_us)
+{
+	int64_t		window_us = limiter->period_us + limiter->guard_us + 1;
+	int			before;
+	int			present;
+
+	if (limiter->others == 0)
+		return limiter->calls;
+	before = count_others(limiter, now_us - 2 * window_us, now_us - window_us);
+	present = count_others(limiter, now_us - window_us, INT64_MAX);
+	return limiter->calls - (before > present ? before - present : 0);
+}
+
 /* The first time at which the log lets a call go. */
 static int64_t
-find_opening(const Limiter *limiter)
+find_opening(const Limiter *limiter, int64_t now_us)
 {
-	if (limiter->used < limiter->calls)
+	int			limit = find_limit(limiter, now_us);
+
+	if (limiter->used < limit)
 		return INT64_MIN;
-	return find_entry(limiter, limiter->calls - 1)->at_us +
+	return find_entry(limiter, limit - 1)->at_us +
 		limiter->period_us + limiter->guard_us + 1;
 }
 
@@ -205,7 +226,7 @@ iomsg_limiter_take(Limiter *limiter, int64_t now_us, int64_t *when_us)
 
 	repair_clock(limiter, now_us);
 	shrink_guard(limiter, now_us);
-	opening_us = max_us(find_opening(limiter), limiter->pause_until_us);
+	opening_us = max_us(find_opening(limiter, now_us), limiter->pause_until_us);
 	if (now_us < opening_us)
 	{
 		*when_us = opening_us;
@@ -221,13 +242,14 @@ iomsg_limiter_take(Limiter *limiter, int64_t now_us, int64_t *when_us)
 int
 iomsg_limiter_available(const Limiter *limiter, int64_t now_us)
 {
+	int			limit = find_limit(limiter, now_us);
 	int			busy;
 
 	if (now_us < limiter->pause_until_us)
 		return 0;
 	busy = count_since(limiter, now_us - limiter->period_us -
 					   limiter->guard_us - 1);
-	return busy < limiter->calls ? limiter->calls - busy : 0;
+	return busy < limit ? limit - busy : 0;
 }
 
 void
@@ -342,7 +364,7 @@ iomsg_limiter_observe(Limiter *limiter, int64_t taken_us, int64_t now_us,
 		return;
 	missing = limiter->calls - remaining - count_since(limiter, since_us);
 	room -= count_others(limiter, now_us - limiter->period_us -
-						 limiter->guard_us - 1);
+						 limiter->guard_us - 1, INT64_MAX);
 	for (; missing > 0 && room > 0; missing--, room--)
 		write_entry(limiter, at_us, true);
 }

@@ -84,8 +84,9 @@ extern void iomsg_limiter_pause(Limiter *limiter, int64_t until_us);
 
 /*
  * An answer said x-rate-limit-remaining, to a call taken at taken_us: what is
- * missing beyond our own calls was used by others, and counts like ours for
- * one window.  A tenth of the quota always stays ours.
+ * missing beyond our own calls was used by others, counts like ours for one
+ * window and is expected again in the next.  A tenth of the quota always stays
+ * ours.
  */
 extern void iomsg_limiter_observe(Limiter *limiter, int64_t taken_us,
 								  int64_t now_us, int64_t remaining);
