@@ -13,6 +13,12 @@
 #include "utils/timestamp.h"
 
 /*
+ * An answer serves the message that asked for it, if that leaves so soon;
+ * where a service keeps no answers, one would be asked for for ever.
+ */
+#define ASKED_FOR_US	(60 * INT64CONST(1000000))
+
+/*
  * May anything new be begun: is this database allowed to send, and should it?
  */
 bool
@@ -53,14 +59,19 @@ may_receive(const Service *service, const char *fiscal_code)
 	return false;
 }
 
+/*
+ * Is what is known of the person good enough, whatever its age below
+ * at_least_us?
+ */
 static bool
-profile_is_fresh(const WorkItem *item, TimestampTz now)
+profile_is_fresh(const WorkItem *item, TimestampTz now, int64 at_least_us)
 {
-	int64		max_age = item->profile_allowed ?
+	int64		max_age_us = item->profile_allowed ?
 		item->service->profile_max_age_us :
 		item->service->profile_negative_max_age_us;
 
-	return item->profile_known && now - item->profile_checked_at < max_age;
+	return item->profile_known &&
+		now - item->profile_checked_at < Max(max_age_us, at_least_us);
 }
 
 void
@@ -87,7 +98,8 @@ route(WorkItem *item, TimestampTz now)
 		iomsg_turn_finish(item, "cancelled", "dry_run");
 	else if (!may_receive(service, item->fiscal_code))
 		iomsg_turn_finish(item, "not_allowed", "not_in_only_recipients");
-	else if (item->kind == ITEM_PROFILE || !profile_is_fresh(item, now))
+	else if (item->kind == ITEM_PROFILE ||
+			 !profile_is_fresh(item, now, 0))
 		item->state = ITEM_TO_CHECK;
 	else if (item->profile_allowed)
 		item->state = ITEM_READY;
@@ -164,7 +176,7 @@ iomsg_turn_choose(Turn *turn)
 		if (item->state != ITEM_READY)
 			continue;
 		if (!iomsg_work_may_send(item->service) || item->service->dry_run ||
-			!profile_is_fresh(item, now))
+			!profile_is_fresh(item, now, ASKED_FOR_US))
 			iomsg_work_return(&turn->work, item);
 		else if (turn->nmarking < lengthof(turn->marking) &&
 				 has_budget(item))
