@@ -66,8 +66,7 @@ keep_language(IoAnswer *answer, const char *token)
 		answer->languages[used - 1] = ',';	/* was the closing brace */
 	else
 		answer->languages[used++] = '{';
-	strcpy(answer->languages + used, word);
-	strcat(answer->languages, "}");
+	snprintf(answer->languages + used, ANSWER_TEXT_SIZE - used, "%s}", word);
 }
 
 static void

@@ -44,6 +44,7 @@ typedef struct Start
 static List *starts = NIL;
 static List *seen_databases = NIL;
 static int64 shortages_seen = 0;
+static int	next_turn = 0;		/* whose turn it is, where slots are few */
 static MemoryContext launcher_context = NULL;
 
 /*
@@ -103,7 +104,8 @@ read_databases(void)
 
 /*
  * Have each database looked at once that has not been seen before; all of
- * them, when slots have been too few for some.
+ * them, when slots have been too few for some: the first that got none begins
+ * the next time.
  */
 static void
 look_for_databases(void)
@@ -111,7 +113,7 @@ look_for_databases(void)
 	List	   *databases = read_databases();
 	int64		shortages = iomsg_slots_shortages();
 	bool		rotate = shortages != shortages_seen;
-	ListCell   *cell;
+	int			ndatabases = list_length(databases);
 
 	if (rotate && shortages_seen == 0)
 		ereport(WARNING,
@@ -120,10 +122,17 @@ look_for_databases(void)
 				 errhint("Raise \"io_msg.max_databases\" and restart the "
 						 "server.")));
 	shortages_seen = shortages;
-	foreach(cell, databases)
+	for (int i = 0; i < ndatabases; i++)
 	{
-		if (rotate || !list_member_oid(seen_databases, lfirst_oid(cell)))
-			(void) iomsg_slots_want(lfirst_oid(cell));
+		int			place = (next_turn + i) % ndatabases;
+		Oid			database = list_nth_oid(databases, place);
+
+		if (!rotate && list_member_oid(seen_databases, database))
+			continue;
+		if (iomsg_slots_want(database))
+			continue;
+		next_turn = place;
+		break;
 	}
 	list_free(seen_databases);
 	seen_databases = databases;

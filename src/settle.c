@@ -375,7 +375,7 @@ iomsg_settle_committed(Work *work)
 		WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
 
 		item->profile_to_store = false;
-		if (item->state == ITEM_DONE && !item->written && !item->marked &&
+		if (item->tried && !item->written && !item->marked &&
 			item->kind != ITEM_POLL)
 		{
 			iomsg_work_put_back(work, item, later);
