@@ -55,6 +55,10 @@ AS $$
 		WHEN 'not_in_only_recipients' THEN 'the recipient is not among the only_recipients of the service'
 		WHEN 'expired' THEN 'its time was over before it could be sent'
 		WHEN 'attempts_exhausted' THEN 'IO did not take it in as many attempts as are allowed'
+		WHEN 'content_unreadable' THEN 'its content could not be read'
+		WHEN 'mark_interrupted' THEN 'the worker was interrupted before it was sent'
+		WHEN 'service_stopped' THEN 'its service stopped before it was sent'
+		WHEN 'stopped_before_sending' THEN 'the worker stopped before it was sent'
 		WHEN 'stale_mark' THEN 'the worker was held up, and nothing was sent'
 		WHEN 'body_missing' THEN 'its content is no longer there'
 		WHEN 'interrupted' THEN 'the worker was cut off while it was being sent'
@@ -134,12 +138,17 @@ AS $$
 			io_msg.in_words(t.stopped_at), io_msg.reason_text(t.reason),
 			CASE WHEN t.http_status IS NOT NULL THEN format(' (HTTP status %s)', t.http_status) ELSE '' END)
 		WHEN s.dry_run THEN NULL
-		ELSE format('the service "%s" has no key: %s', s.name,
-		            io_msg.key_problem(nullif(io_msg.key_state(s.name), 'ok')))
+		WHEN NOT h.allowed THEN format('the address of the service "%s" may not be called: its host is not among io_msg.allowed_hosts, or it is http beyond the loopback', s.name)
+		ELSE format('the service "%s" has no key: %s', s.name, io_msg.key_problem(k.state))
 		END
-	  FROM io_msg.service AS s LEFT JOIN io_msg.service_stop AS t ON t.service_id = s.id
+	  FROM io_msg.service AS s
+	  LEFT JOIN io_msg.service_stop AS t ON t.service_id = s.id
+	  LEFT JOIN io_msg.account AS a ON a.name = s.account
+	 CROSS JOIN LATERAL (SELECT io_msg.key_state(s.name) AS state) AS k
+	 CROSS JOIN LATERAL (SELECT io_msg.host_allowed(coalesce(a.base_url,
+	                            'https://api.io.pagopa.it/api/v1')) AS allowed) AS h
 	 WHERE s.id = $1
-	   AND (s.paused OR t.service_id IS NOT NULL OR io_msg.key_state(s.name) <> 'ok')
+	   AND (s.paused OR t.service_id IS NOT NULL OR k.state <> 'ok' OR NOT h.allowed)
 $$;
 REVOKE ALL ON FUNCTION io_msg.why_service_waits(integer) FROM PUBLIC;
 COMMENT ON FUNCTION io_msg.why_service_waits(integer) IS

@@ -59,6 +59,7 @@ AS $$
 	SELECT v.severity, v.code, format('service "%s": ', s.name) || v.problem, v.hint
 	  FROM io_msg.service AS s
 	  LEFT JOIN io_msg.service_stop AS t ON t.service_id = s.id
+	  LEFT JOIN io_msg.account AS a ON a.name = s.account
 	 CROSS JOIN LATERAL (SELECT io_msg.key_problem(io_msg.key_state(s.name)) AS problem) AS k
 	 CROSS JOIN io_msg.present() AS h
 	  LEFT JOIN LATERAL (
@@ -75,6 +76,10 @@ AS $$
 		(t.service_id IS NOT NULL, 'error', 'service_stopped',
 		 format('stopped since %s: %s', io_msg.in_words(t.stopped_at), io_msg.reason_text(t.reason)),
 		 'It goes on by itself when its key changes in the file; io_resume makes it try again now.'),
+		(NOT io_msg.host_allowed(coalesce(a.base_url, 'https://api.io.pagopa.it/api/v1')),
+		 CASE WHEN s.dry_run THEN 'info' ELSE 'error' END, 'host_not_allowed',
+		 'its address may not be called: its host is not among io_msg.allowed_hosts, or it is http beyond the loopback',
+		 'Correct base_url in io_msg.account, or have a superuser list the host and reload.'),
 		(s.paused, 'warning', 'service_paused', 'paused', 'io_resume lets it go on.'),
 		(s.dry_run, 'info', 'dry_run', 'in dry run: nothing of it is sent', NULL),
 		(s.only_recipients IS NOT NULL, 'info', 'only_recipients',

@@ -21,7 +21,7 @@ CREATE TABLE io_msg.account (
 	quota_calls  integer NOT NULL DEFAULT 150 CHECK (quota_calls BETWEEN 1 AND 4096),
 	quota_period interval NOT NULL DEFAULT '5 s'
 	             CHECK (quota_period >= '10 ms' AND quota_period <= '1 h'),
-	proxy        text CHECK (proxy ~ '^(https?|socks5h?)://')
+	proxy        text CHECK (proxy ~ '^(https?|socks5h?)://[^/?#@[:space:]]+/?$')
 );
 COMMENT ON TABLE io_msg.account IS
 'One ente at IO: where its calls go and how many it may make. All services of an ente share its quota. A service without account uses IO''s official address and quota.';
@@ -41,8 +41,8 @@ CREATE TABLE io_msg.service (
 	max_allowed_payment_amount bigint NOT NULL DEFAULT 9999999999
 	                           CHECK (max_allowed_payment_amount BETWEEN 0 AND 9999999999),
 	only_recipients            text[],
-	profile_max_age            interval NOT NULL DEFAULT '1 h' CHECK (profile_max_age >= '0 s'),
-	profile_negative_max_age   interval NOT NULL DEFAULT '10 min' CHECK (profile_negative_max_age >= '0 s')
+	profile_max_age            interval NOT NULL DEFAULT '1 h' CHECK (profile_max_age BETWEEN '0 s' AND '100 years'),
+	profile_negative_max_age   interval NOT NULL DEFAULT '10 min' CHECK (profile_negative_max_age BETWEEN '0 s' AND '100 years')
 );
 ALTER SEQUENCE io_msg.service_id_seq OWNED BY io_msg.service.id;
 COMMENT ON TABLE io_msg.service IS

@@ -70,7 +70,8 @@ take_back(WorkItem *item, bool may_post, int64 now_us)
 
 	if (!may_post)
 		iomsg_outcome_not_sent(item, "stopped_before_sending", 0);
-	else if (!iomsg_work_may_send(item->service) || item->service->dry_run)
+	else if (!iomsg_work_may_send(item->service) ||
+			 item->service->dry_run || item->service->pause_until_us > now_us)
 		iomsg_outcome_not_sent(item, "service_stopped", 0);
 	else if (now_us - item->marked_us > max_age_us / 2)
 		iomsg_outcome_not_sent(item, "stale_mark", 0);
@@ -160,7 +161,8 @@ iomsg_calls_refresh_budgets(Work *work, int64 now_us)
 	{
 		Account    *account = work->accounts[i];
 
-		account->budget = iomsg_quota_available(&account->quota, now_us);
+		account->budget = iomsg_quota_available(&account->quota, now_us,
+												&account->opens_us);
 		/* A host that could not be reached is tried with one call. */
 		if (account->failures > 0)
 			account->budget = account_calls(work, account) ? 0 :

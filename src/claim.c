@@ -21,6 +21,7 @@
 
 /* A lane is read when it holds fewer than LOW rows, PEEK_ROWS at a time. */
 #define LANE_LOW		32
+#define LANE_STUCK		1024	/* while all in it wait for each other */
 #define PEEK_ROWS		64
 #define PEEK_BATCHES	4
 #define PEEK_LANES		512
@@ -28,9 +29,9 @@
 static IoMsgStatement peek = {.sql = SQL_PEEK, .nargs = 7,
 .types = {INT4ARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID,
 INT8OID, INT4OID, INT8OID}};
-static IoMsgStatement peek_polls = {.sql = SQL_PEEK_POLLS, .nargs = 6,
+static IoMsgStatement peek_polls = {.sql = SQL_PEEK_POLLS, .nargs = 7,
 .types = {INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT8OID, INT4OID,
-INT8OID}};
+INT8OID, TIMESTAMPTZOID}};
 static IoMsgStatement mark = {.sql = SQL_MARK, .nargs = 6,
 .types = {INT4ARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID,
 INT8OID, INT4OID}};
@@ -83,7 +84,8 @@ collect_lanes(Probe *probe, Work *work, bool polls)
 		{
 			if ((j == IOMSG_POLL_LANE) == polls &&
 				service->lanes[j].probe &&
-				service->lanes[j].nitems < LANE_LOW &&
+				service->lanes[j].nitems <
+				(service->lanes[j].stuck ? LANE_STUCK : LANE_LOW) &&
 				probe->nlanes < PEEK_LANES)
 				add_lane(probe, service, j);
 		}
@@ -188,7 +190,7 @@ take_batch(Work *work, Service *service, TimestampTz due_at, int64 first_id)
 	{
 		batch = dlist_container(PollBatch, node, iter.cur);
 		if (batch->service == service && batch->due_at == due_at &&
-			batch->first_id == first_id)
+			batch->first_id == first_id && !batch->forgotten)
 			return batch;
 	}
 	batch = MemoryContextAllocZero(work->context, sizeof(PollBatch));
@@ -228,7 +230,7 @@ take_poll(Work *work, PollBatch *batch, Datum *v, bool *n)
 static void
 probe_polls(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 {
-	Datum		args[6];
+	Datum		args[7];
 	uint64		nrows;
 	PollBatch  *batch = NULL;
 
@@ -240,6 +242,7 @@ probe_polls(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 	args[3] = Int64GetDatum(outbox->generation);
 	args[4] = Int32GetDatum(outbox->timeline);
 	args[5] = Int64GetDatum(PEEK_BATCHES);
+	args[6] = TimestampTzGetDatum(now);
 	nrows = iomsg_statement_run(&peek_polls, args, NULL);
 
 	for (uint64 row = 0; row < nrows; row++)

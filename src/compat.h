@@ -105,6 +105,13 @@ iomsg_compat_decode_datetime(char **fields, int *types, int nfields,
 #endif
 }
 
+/* 17 can end a transaction, and with it the process, by a time limit. */
+#if PG_VERSION_NUM >= 170000
+#define IOMSG_SETTINGS_OF_17	{"transaction_timeout", "0"},
+#else
+#define IOMSG_SETTINGS_OF_17
+#endif
+
 /* 16 lets the actions of a JSON parser fail. */
 #if PG_VERSION_NUM >= 160000
 #define IOMSG_JSON_ACTION		JsonParseErrorType

@@ -56,6 +56,9 @@ obey_wake(const IoMsgWake *wake)
 {
 	if (!wake->asked)
 		return;
+	/* Whoever asks may ask again: stay for a while. */
+	turn.worked = true;
+	last_work_us = iomsg_http_now_us();
 	/* The extension is back: make room for the one who sees to it. */
 	if (turn.gone && stop_deadline_us == 0)
 		stop_deadline_us = iomsg_http_now_us() +
@@ -145,16 +148,17 @@ next_event_us(int64 now_us, int64 calls_us)
 		TimestampTz next_due = iomsg_work_next_due(&turn.work);
 
 		next_us = Min(next_us, now_us + until(next_due));
-		if (iomsg_work_has_waiting(&turn.work, now_us, &when_us))
-			next_us = Min(next_us, Max(when_us, now_us + 1000));
+		if (iomsg_work_has_waiting(&turn.work, now_us, &when_us) &&
+			when_us > now_us)
+			next_us = Min(next_us, when_us);
 	}
 	if (turn.retry_at_us > now_us)
 		next_us = Min(next_us, turn.retry_at_us);
 	else if (iomsg_turn_needed(&turn, now_us))
 		next_us = now_us;
-	else if (turn.work.nactive > 0 || turn.outbox.norphans > 0)
+	else if (iomsg_turn_waits_for_lock(&turn))
 		next_us = Min(next_us, Max(turn.locked_retry_us, now_us + 1000));
-	else if (leave_us > now_us)
+	else if (turn.work.nactive == 0 && leave_us > now_us)
 		next_us = Min(next_us, leave_us);
 	if (stop_deadline_us > 0)
 		next_us = Min(next_us, Max(stop_deadline_us, now_us));
@@ -199,8 +203,7 @@ is_finished(int64 now_us)
 			(stop_deadline_us > 0 && now_us >= stop_deadline_us);
 	if (!turn.stopping)
 		return false;
-	return now_us >= stop_deadline_us ||
-		(iomsg_http_in_flight(http) == 0 && turn.work.nactive == 0);
+	return now_us >= stop_deadline_us || !iomsg_work_has_unfinished(&turn.work);
 }
 
 /*
@@ -231,8 +234,9 @@ try_to_leave(int64 now_us)
 		iomsg_sweep_ms * INT64CONST(1000);
 	int64		when_us;
 
-	if (turn.work.nactive > 0 || turn.outbox.norphans > 0 ||
-		turn.failures > 0 || turn.roster_due)
+	if (turn.work.nactive > 0 || turn.failures > 0 ||
+		iomsg_turn_waits_for_lock(&turn) ||
+		iomsg_turn_needed(&turn, now_us) || iomsg_work_pauses(&turn.work, now_us))
 		return false;
 	if (turn.worked && now_us - last_work_us < idle_us)
 		return false;
@@ -268,18 +272,16 @@ at_exit(int code, Datum arg)
 /*
  * Only one drainer works on a database, whatever shared memory says.
  */
-static bool
+static void
 take_slot_lock(void)
 {
 	LOCKTAG		tag;
-	bool		taken;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, SLOT_LOCK_FIELD4);
 	StartTransactionCommand();
-	taken = LockAcquire(&tag, ExclusiveLock, true, true) !=
-		LOCKACQUIRE_NOT_AVAIL;
+	/* The one before us may be about to end; lock_timeout is the limit. */
+	(void) LockAcquire(&tag, ExclusiveLock, true, false);
 	CommitTransactionCommand();
-	return taken;
 }
 
 static void
@@ -319,8 +321,7 @@ set_up(Oid database)
 	if (!iomsg_slots_begin())
 		return false;
 	before_shmem_exit(at_exit, (Datum) 0);
-	if (!take_slot_lock())
-		return false;
+	take_slot_lock();
 	pgstat_report_appname("io_msg drainer");
 	iomsg_turn_init(&turn);
 	/* More, after a reload, are for the next drainer. */
@@ -362,6 +363,8 @@ run_turn(void)
 	now_us = iomsg_http_now_us();
 	if (turn.work.nactive > 0)
 		last_work_us = now_us;
+	if (!iomsg_turn_may_begin(&turn))
+		iomsg_turn_put_back_ready(&turn);
 	calls_us = iomsg_calls_start(http, &turn.work,
 								 iomsg_turn_may_begin(&turn), now_us);
 	if (is_finished(now_us) || try_to_leave(now_us))
@@ -381,7 +384,7 @@ iomsg_drainer_main(Datum main_arg)
 		while (run_turn())
 			 /* again */ ;
 		log_unwritten();
-		if (turn.gone)
+		if (turn.gone && !turn.other_version)
 		{
 			left = true;
 			/* Where one was served there may be another in its place. */

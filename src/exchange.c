@@ -78,7 +78,8 @@ iomsg_exchange_start(HttpClient *client, WorkItem *item, int64 now_us)
 		.owner = item,
 		.method = item->state == ITEM_POLLING ? HTTP_GET : HTTP_POST,
 		.flags = request_flags(item),
-		.ca_file = iomsg_ca_file,
+		/* Not set: the system's authorities. */
+		.ca_file = iomsg_ca_file[0] != '\0' ? iomsg_ca_file : NULL,
 		.proxy = service->account->proxy,
 		.deadline_us = now_us + iomsg_answer_timeout_ms * INT64CONST(1000)
 	};
@@ -104,6 +105,7 @@ iomsg_exchange_start(HttpClient *client, WorkItem *item, int64 now_us)
 		request.send_before_us = item->marked_us +
 			iomsg_max_mark_age_ms * INT64CONST(1000);
 	}
+	item->keys_version = service->keys_version;
 	item->used_secondary = service->use_secondary;
 	request.key = service->use_secondary ? service->keys.secondary :
 		service->keys.primary;
@@ -146,6 +148,24 @@ judge(Ending *end)
 }
 
 /*
+ * There is an answer: the host is there, and a message was decided about.
+ */
+static void
+note_reached(Ending *end)
+{
+	Service    *service = end->item->service;
+
+	if (service->account->failures > 0)
+	{
+		service->account->failures = 0;
+		iomsg_quota_set_failures(&service->account->quota, 0);
+	}
+	if (end->item->state == ITEM_SENDING &&
+		end->verdict.kind != VERDICT_UNKNOWN)
+		service->unknown_in_row = service->pauses = 0;
+}
+
+/*
  * A call has ended: settle what it means.  Afterwards the item is DONE, READY
  * to be marked, or WAITING to be put back into its lane.
  */
@@ -169,9 +189,7 @@ iomsg_exchange_finish(Work *work, WorkItem *item, const HttpResult *result,
 			counters->profile_calls++;
 	}
 	if (result->status > 0)
-		item->service->account->failures = 0;
-	if (end.verdict.kind != VERDICT_UNKNOWN && result->status > 0)
-		item->service->unknown_in_row = 0;
+		note_reached(&end);
 	iomsg_standing_learn_quota(&end);
 	if (result->status > 0 && end.verdict.kind != VERDICT_THROTTLED)
 		iomsg_quota_answered(&item->service->account->quota, call_kind(item),

@@ -16,10 +16,12 @@
 
 #include "compat.h"
 #include "keys.h"
+#include "settings.h"
 #include "slots.h"
 
 IOMSG_SQL_FUNCTION(iomsg_health_worker_state);
 IOMSG_SQL_FUNCTION(iomsg_health_key_state);
+IOMSG_SQL_FUNCTION(iomsg_health_host_allowed);
 IOMSG_SQL_FUNCTION(iomsg_health_counters);
 
 static const char *
@@ -106,6 +108,18 @@ iomsg_health_key_state(PG_FUNCTION_ARGS)
 	explicit_bzero(&keys, sizeof(keys));
 	iomsg_keys_free(file);
 	PG_RETURN_TEXT_P(cstring_to_text(iomsg_keys_state_name(state)));
+}
+
+/*
+ * io_msg.host_allowed(base_url): whether requests may go there.
+ */
+Datum
+iomsg_health_host_allowed(PG_FUNCTION_ARGS)
+{
+	char	   *base_url = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool		loopback;
+
+	PG_RETURN_BOOL(iomsg_settings_host_allowed(base_url, &loopback));
 }
 
 /*

@@ -44,6 +44,7 @@ typedef struct PollBatch
 	int64		first_id;
 	int			open;			/* items not settled yet */
 	int			settled;		/* in the present transaction */
+	bool		forgotten;		/* its row is to be read again */
 	dlist_node	node;			/* in work->batches */
 } PollBatch;
 
@@ -59,7 +60,6 @@ typedef struct Outcome
 	char		io_status[IOMSG_STATUS_SIZE];	/* "": as it was */
 	char		read_status[IOMSG_STATUS_SIZE];
 	char		payment_status[IOMSG_STATUS_SIZE];
-	bool		polled;			/* the poll got an answer that counts */
 } Outcome;
 
 typedef struct WorkItem
@@ -80,6 +80,7 @@ typedef struct WorkItem
 	size_t		body_len;
 	int64		taken_us;		/* when the quota let the call go */
 	bool		budgeted;		/* this turn's quota has room for it */
+	uint32		keys_version;	/* of the keys it was sent with */
 	bool		used_secondary;
 
 	/* the profile, as far as it is known */

@@ -268,6 +268,12 @@ iomsg_outbox_read_in_flight(Outbox *outbox, Work *work, int64 **ids)
 	bool		isnull;
 
 	if (iomsg_statement_run(&read_in_flight, &value, NULL) != 1)
-		report_fenced(outbox);
+	{
+		if (outbox->taken_over)
+			report_fenced(outbox);
+		return 0;
+	}
+	/* The transaction that raised the epoch has committed after all. */
+	outbox->taken_over = true;
 	return copy_ids(iomsg_statement_value(0, 0, &isnull), work, ids);
 }

@@ -130,8 +130,7 @@
 "       pg_catalog.unnest($2::timestamptz[]), pg_catalog.unnest($3::bigint[])) " \
 "       WITH ORDINALITY AS l(service_id, due_at, first_id, lane) " \
 " CROSS JOIN LATERAL (SELECT q.due_at, q.first_id, " \
-"          CASE WHEN q.due_at <= pg_catalog.clock_timestamp() " \
-"               THEN q.ids END AS ids " \
+"          CASE WHEN q.due_at <= $7 THEN q.ids END AS ids " \
 "         FROM io_msg.poll AS q " \
 "        WHERE q.generation = $4 AND q.timeline = $5 " \
 "          AND q.service_id = l.service_id " \

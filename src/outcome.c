@@ -20,18 +20,6 @@ in_ms(TimestampTz now, int64 ms)
 }
 
 /*
- * The item is done, and that is to be written.
- */
-void
-iomsg_outcome_finish(WorkItem *item, const char *status, const char *reason)
-{
-	item->state = ITEM_DONE;
-	item->outcome.status = status;
-	item->outcome.reason = reason;
-	item->outcome.next_due = DT_NOEND;
-}
-
-/*
  * Nothing of the item has left, or IO said that it did not take it: the row
  * goes back to the queue, or the item to its lane where the row is there yet.
  */
@@ -43,7 +31,7 @@ iomsg_outcome_not_sent(WorkItem *item, const char *reason, int64 wait_ms)
 		item->state = ITEM_WAITING;
 		return;
 	}
-	iomsg_outcome_finish(item, "queued", reason);
+	iomsg_work_finish(item, "queued", reason);
 	item->outcome.next_due = in_ms(GetCurrentTimestamp(), wait_ms);
 }
 
@@ -57,14 +45,15 @@ retry_later(Ending *end)
 	WorkItem   *item = end->item;
 	int			attempts = item->attempts + 1;
 
-	item->outcome.counted = true;
 	if (iomsg_retry_exhausted(attempts, iomsg_max_attempts))
 	{
-		iomsg_outcome_finish(item, "failed", end->verdict.reason);
+		iomsg_work_finish(item, "failed", end->verdict.reason);
+		item->outcome.counted = true;
 		end->counters->failed++;
 		return;
 	}
-	iomsg_outcome_finish(item, "queued", end->verdict.reason);
+	iomsg_work_finish(item, "queued", end->verdict.reason);
+	item->outcome.counted = true;
 	item->outcome.next_due =
 		in_ms(end->now, iomsg_retry_delay_ms(attempts, iomsg_retry_pause_ms,
 											 ROW_PAUSE_CAP_MS,
@@ -110,7 +99,7 @@ finish_accepted(Ending *end)
 {
 	WorkItem   *item = end->item;
 
-	iomsg_outcome_finish(item, "sent", end->verdict.no_id ? end->verdict.reason : NULL);
+	iomsg_work_finish(item, "sent", end->verdict.no_id ? end->verdict.reason : NULL);
 	item->outcome.counted = true;
 	strlcpy(item->outcome.message_id, end->io.message_id,
 			IOMSG_MESSAGE_ID_SIZE);
@@ -164,7 +153,7 @@ finish_profile(Ending *end)
 	share_profile(item);
 	if (item->kind == ITEM_PROFILE)
 	{
-		iomsg_outcome_finish(item, "checked", NULL);
+		iomsg_work_finish(item, "checked", NULL);
 		item->outcome.counted = true;
 		item->outcome.http_status = (int) end->result->status;
 	}
@@ -175,7 +164,7 @@ finish_profile(Ending *end)
 	}
 	else
 	{
-		iomsg_outcome_finish(item, "not_allowed", end->verdict.reason);
+		iomsg_work_finish(item, "not_allowed", end->verdict.reason);
 		end->counters->not_allowed++;
 	}
 }
@@ -187,7 +176,7 @@ finish_status(Ending *end)
 	Outcome    *outcome = &item->outcome;
 	bool		told = end->verdict.kind == VERDICT_STATUS;
 
-	iomsg_outcome_finish(item, NULL, NULL);
+	iomsg_work_finish(item, NULL, NULL);
 	outcome->counted = true;
 	if (told)
 	{
@@ -213,7 +202,7 @@ finish_status(Ending *end)
 static void
 finish_unknown(Ending *end)
 {
-	iomsg_outcome_finish(end->item, "uncertain", end->verdict.reason);
+	iomsg_work_finish(end->item, "uncertain", end->verdict.reason);
 	end->item->outcome.counted = true;
 	end->counters->uncertain++;
 	iomsg_standing_note_unknown(end);
@@ -227,7 +216,7 @@ finish_refused(Ending *end)
 		finish_status(end);
 		return;
 	}
-	iomsg_outcome_finish(end->item, "failed", end->verdict.reason);
+	iomsg_work_finish(end->item, "failed", end->verdict.reason);
 	end->item->outcome.counted = true;
 	end->counters->failed++;
 }
@@ -284,8 +273,10 @@ iomsg_outcome_apply(Ending *end)
 			iomsg_outcome_not_sent(item, reason, iomsg_standing_throttle(end));
 			break;
 		case VERDICT_KEY:
-			iomsg_standing_refuse_key(service, item->used_secondary, reason,
-									  http_status);
+			/* It may have left before the keys were mended. */
+			if (item->keys_version == service->keys_version)
+				iomsg_standing_refuse_key(service, item->used_secondary,
+										  reason, http_status);
 			iomsg_outcome_not_sent(item, reason, 0);
 			break;
 		case VERDICT_SERVICE:

@@ -30,8 +30,6 @@ typedef struct Ending
 extern void iomsg_outcome_apply(Ending *end);
 extern void iomsg_outcome_not_sent(WorkItem *item, const char *reason,
 								   int64 wait_ms);
-extern void iomsg_outcome_finish(WorkItem *item, const char *status,
-								 const char *reason);
 
 /* standing.c */
 extern void iomsg_standing_stop_service(Service *service, const char *reason,

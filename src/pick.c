@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "settings.h"
+#include "signals.h"
 #include "turn.h"
 #include "utils/timestamp.h"
 
@@ -25,7 +26,8 @@ bool
 iomsg_turn_may_begin(const Turn *turn)
 {
 	return iomsg_enabled && turn->outbox.armed && !turn->outbox.paused &&
-		!turn->stopping && !turn->gone && !turn->resync;
+		!turn->stopping && !iomsg_signals_stop_requested() &&
+		!turn->gone && !turn->resync;
 }
 
 /*
@@ -74,16 +76,6 @@ profile_is_fresh(const WorkItem *item, TimestampTz now, int64 at_least_us)
 		now - item->profile_checked_at < Max(max_age_us, at_least_us);
 }
 
-void
-iomsg_turn_finish(WorkItem *item, const char *status, const char *reason)
-{
-	memset(&item->outcome, 0, sizeof(item->outcome));
-	item->state = ITEM_DONE;
-	item->outcome.status = status;
-	item->outcome.reason = reason;
-	item->outcome.next_due = DT_NOEND;
-}
-
 /*
  * Decide what a message needs first.
  */
@@ -93,18 +85,18 @@ route(WorkItem *item, TimestampTz now)
 	Service    *service = item->service;
 
 	if (item->expires_at <= now)
-		iomsg_turn_finish(item, "expired", "expired");
+		iomsg_work_finish(item, "expired", "expired");
 	else if (service->dry_run)
-		iomsg_turn_finish(item, "cancelled", "dry_run");
+		iomsg_work_finish(item, "cancelled", "dry_run");
 	else if (!may_receive(service, item->fiscal_code))
-		iomsg_turn_finish(item, "not_allowed", "not_in_only_recipients");
+		iomsg_work_finish(item, "not_allowed", "not_in_only_recipients");
 	else if (item->kind == ITEM_PROFILE ||
 			 !profile_is_fresh(item, now, 0))
 		item->state = ITEM_TO_CHECK;
 	else if (item->profile_allowed)
 		item->state = ITEM_READY;
 	else
-		iomsg_turn_finish(item, "not_allowed", item->profile_exists ?
+		iomsg_work_finish(item, "not_allowed", item->profile_exists ?
 					"sender_not_allowed" : "no_profile");
 	item->budgeted = item->state != ITEM_DONE;
 	if (item->budgeted)
@@ -160,10 +152,33 @@ has_budget(WorkItem *item)
 }
 
 /*
+ * Where messages go one at a time, is another before this one?
+ */
+static bool
+is_one_too_many(Turn *turn, const WorkItem *item)
+{
+	dlist_iter	iter;
+
+	if (item->service->unknown_in_row < IOMSG_UNKNOWN_MAX)
+		return false;
+	dlist_foreach(iter, &turn->work.active)
+	{
+		const WorkItem *other = dlist_container(WorkItem, node, iter.cur);
+
+		if (other == item)
+			break;
+		if (other->service == item->service && other->kind == ITEM_MESSAGE &&
+			other->state != ITEM_DONE)
+			return true;
+	}
+	return false;
+}
+
+/*
  * The items whose mark can be set now; others that were ready go back.
  */
 void
-iomsg_turn_choose(Turn *turn)
+iomsg_turn_choose(Turn *turn, int64 now_us)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_mutable_iter iter;
@@ -176,10 +191,32 @@ iomsg_turn_choose(Turn *turn)
 		if (item->state != ITEM_READY)
 			continue;
 		if (!iomsg_work_may_send(item->service) || item->service->dry_run ||
-			!profile_is_fresh(item, now, ASKED_FOR_US))
+			!profile_is_fresh(item, now, ASKED_FOR_US) ||
+			iomsg_work_paused_until(item->service, now_us) != 0 ||
+			is_one_too_many(turn, item))
 			iomsg_work_return(&turn->work, item);
 		else if (turn->nmarking < lengthof(turn->marking) &&
 				 has_budget(item))
 			turn->marking[turn->nmarking++] = item;
+	}
+}
+
+/*
+ * Nothing may be begun: what was ready goes back.
+ */
+void
+iomsg_turn_put_back_ready(Turn *turn)
+{
+	dlist_mutable_iter iter;
+
+	/* A mark of these may be there. */
+	if (turn->resync)
+		return;
+	dlist_foreach_modify(iter, &turn->work.active)
+	{
+		WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (item->state == ITEM_READY)
+			iomsg_work_return(&turn->work, item);
 	}
 }

@@ -26,6 +26,7 @@
 typedef struct QuotaArray
 {
 	uint64		keys[QUOTA_ACCOUNTS];	/* 0: unused */
+	int			failures[QUOTA_ACCOUNTS];	/* connections, in a row */
 } QuotaArray;
 
 static QuotaArray *array = NULL;
@@ -93,6 +94,7 @@ find_limiter(const IoMsgQuota *quota, int64 now_us)
 	if (room < 0)
 		return NULL;
 	array->keys[room] = quota->key;
+	array->failures[room] = 0;
 	limiter = limiter_at(room);
 	iomsg_limiter_init(limiter, IOMSG_LIMITER_CAPACITY_MAX,
 					   quota->period_ms, quota->calls);
@@ -119,18 +121,23 @@ iomsg_quota_take(const IoMsgQuota *quota, int64 now_us, int64 *when_us)
 }
 
 /*
- * How many calls could leave now.
+ * How many calls could leave now; *when_us says when the next one may.
  */
 int
-iomsg_quota_available(const IoMsgQuota *quota, int64 now_us)
+iomsg_quota_available(const IoMsgQuota *quota, int64 now_us, int64 *when_us)
 {
 	Limiter    *limiter;
 	int			available = 0;
 
+	*when_us = now_us + QUOTA_FULL_WAIT_US;
+
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	limiter = find_limiter(quota, now_us);
 	if (limiter != NULL)
+	{
 		available = iomsg_limiter_available(limiter, now_us);
+		*when_us = iomsg_limiter_opening(limiter, now_us);
+	}
 	LWLockRelease(lock);
 	return available;
 }
@@ -179,5 +186,48 @@ iomsg_quota_observe(const IoMsgQuota *quota, int64 taken_us, int64 now_us,
 	limiter = find_limiter(quota, now_us);
 	if (limiter != NULL)
 		iomsg_limiter_observe(limiter, taken_us, now_us, remaining);
+	LWLockRelease(lock);
+}
+
+static int
+find_key(const IoMsgQuota *quota)
+{
+	for (int i = 0; i < QUOTA_ACCOUNTS; i++)
+	{
+		if (array->keys[i] == quota->key)
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * How many connections to the account's host have failed in a row.
+ */
+int
+iomsg_quota_failures(const IoMsgQuota *quota)
+{
+	int			failures = 0;
+	int			i;
+
+	LWLockAcquire(lock, LW_SHARED);
+	i = find_key(quota);
+	if (i >= 0)
+		failures = array->failures[i];
+	LWLockRelease(lock);
+	return failures;
+}
+
+/*
+ * Note them, for the drainers to come.
+ */
+void
+iomsg_quota_set_failures(const IoMsgQuota *quota, int failures)
+{
+	int			i;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	i = find_key(quota);
+	if (i >= 0)
+		array->failures[i] = failures;
 	LWLockRelease(lock);
 }

@@ -102,6 +102,7 @@ load_account(Work *work, Datum *values, bool *isnull)
 		account->quota.key = key;
 		account->name = pstrdup(name);
 		account->base_url = pstrdup(base_url);
+		account->failures = iomsg_quota_failures(&account->quota);
 		if (work->naccounts == 0)
 			work->accounts = palloc(sizeof(Account *));
 		else
@@ -120,7 +121,9 @@ load_account(Work *work, Datum *values, bool *isnull)
 		TextDatumGetCString(values[COLUMN_PROXY]);
 	MemoryContextSwitchTo(old);
 	account->host_allowed = iomsg_settings_host_allowed(account->base_url,
-														&account->loopback);
+														&account->loopback) &&
+		(account->proxy == NULL ||
+		 iomsg_settings_proxy_allowed(account->proxy));
 	return account;
 }
 
@@ -182,6 +185,13 @@ load_recipients(Work *work, Service *service, Datum value, bool isnull)
 	service->nrecipients = nvalues;
 }
 
+static void
+forget_refusals(Service *service)
+{
+	service->use_secondary = false;
+	service->key_refused[0] = service->key_refused[1] = false;
+}
+
 /*
  * Look up the service's keys; where they have changed, IO may be asked again.
  */
@@ -195,8 +205,8 @@ load_keys(Service *service)
 										 service->name, &keys);
 	if (strcmp(keys.mark, service->keys.mark) != 0)
 	{
-		service->use_secondary = false;
-		service->key_refused[0] = service->key_refused[1] = false;
+		forget_refusals(service);
+		service->keys_version++;
 	}
 	service->keys = keys;
 	explicit_bzero(&keys, sizeof(keys));
@@ -214,6 +224,9 @@ load_stop(Work *work, Service *service, Datum *values, bool *isnull)
 		return;
 	if (isnull[COLUMN_STOP_REASON])
 	{
+		/* Where a person has resumed it, its keys may be tried again. */
+		if (service->stop_reason != NULL)
+			forget_refusals(service);
 		service->stop_reason = NULL;
 		return;
 	}
@@ -250,7 +263,6 @@ load_service(Work *work, Datum *values, bool *isnull)
 		pfree(service->name);
 	service->name = MemoryContextStrdup(work->context,
 										TextDatumGetCString(values[COLUMN_NAME]));
-	service->present = true;
 	service->paused = DatumGetBool(values[COLUMN_PAUSED]);
 	service->dry_run = DatumGetBool(values[COLUMN_DRY_RUN]);
 	service->profile_max_age_us = DatumGetInt64(values[COLUMN_MAX_AGE]);
@@ -261,6 +273,8 @@ load_service(Work *work, Datum *values, bool *isnull)
 	service->account = load_account(work, values, isnull);
 	load_keys(service);
 	load_stop(work, service, values, isnull);
+	/* Last: before, it is not complete. */
+	service->present = true;
 	if (!could_send)
 		iomsg_work_probe_service(service, DT_NOBEGIN);
 }
@@ -313,6 +327,8 @@ iomsg_roster_write_stops(Work *work)
 		char		nulls[5] = "    ";
 
 		service->stop_written = false;
+		if (!service->present)
+			service->stop_to_write = service->unstop_to_write = false;
 		values[0] = Int32GetDatum(service->id);
 		if (service->stop_to_write && service->stop_reason)
 		{

@@ -36,7 +36,6 @@ int			iomsg_sweep_ms = 60000;
 
 static bool check_allowed_hosts(char **newval, void **extra,
 								GucSource source);
-static bool check_idle_exit(int *newval, void **extra, GucSource source);
 
 /*
  * A text setting that only superusers see and only a reload changes.
@@ -56,11 +55,11 @@ define_private_text(const char *name, const char *description,
  */
 static void
 define_time(const char *name, const char *description, const char *details,
-			int *variable, int min_ms, int max_ms, GucIntCheckHook check)
+			int *variable, int min_ms, int max_ms)
 {
 	DefineCustomIntVariable(name, description, details, variable, *variable,
 							min_ms, max_ms, PGC_SIGHUP, GUC_UNIT_MS,
-							check, NULL, NULL);
+							NULL, NULL, NULL);
 }
 
 static void
@@ -122,34 +121,34 @@ define_times(void)
 	define_time("io_msg.idle_exit",
 				"How long a worker lingers when nothing is due.",
 				"From 5 s on, DROP DATABASE may find it still connected.",
-				&iomsg_idle_exit_ms, 0, 3600 * 1000, check_idle_exit);
+				&iomsg_idle_exit_ms, 0, 3600 * 1000);
 	define_time("io_msg.shutdown_grace",
 				"How long a planned stop waits for answers under way.",
-				NULL, &iomsg_shutdown_grace_ms, 0, 3600 * 1000, NULL);
+				NULL, &iomsg_shutdown_grace_ms, 0, 3600 * 1000);
 	define_time("io_msg.answer_timeout",
 				"How long to wait for the answer to a request.",
 				"IO's gateway gives up after 180 s: a shorter time only makes "
 				"uncertain messages.",
-				&iomsg_answer_timeout_ms, 100, 3600 * 1000, NULL);
+				&iomsg_answer_timeout_ms, 100, 3600 * 1000);
 	define_time("io_msg.connect_timeout",
 				"How long a connection to IO may take.",
-				NULL, &iomsg_connect_timeout_ms, 10, 600 * 1000, NULL);
+				NULL, &iomsg_connect_timeout_ms, 10, 600 * 1000);
 	define_time("io_msg.max_mark_age",
 				"How old a message's mark may be when it is sent.",
 				"After a stall of this length the message goes back to the "
 				"queue unsent.",
-				&iomsg_max_mark_age_ms, 100, 3600 * 1000, NULL);
+				&iomsg_max_mark_age_ms, 100, 3600 * 1000);
 	define_time("io_msg.retry_delay",
 				"The first pause before trying again; it doubles each time.",
-				NULL, &iomsg_retry_pause_ms, 1, 3600 * 1000, NULL);
+				NULL, &iomsg_retry_pause_ms, 1, 3600 * 1000);
 	define_time("io_msg.poll_delay",
 				"How long after sending IO is first asked for the status.",
 				"Later times follow in proportion: 5, 30, 120 and 720 times "
 				"this, then daily.",
-				&iomsg_poll_delay_ms, 1, 24 * 3600 * 1000, NULL);
+				&iomsg_poll_delay_ms, 1, 24 * 3600 * 1000);
 	define_time("io_msg.sweep",
 				"How often a database is looked at without being asked.",
-				NULL, &iomsg_sweep_ms, 100, 3600 * 1000, NULL);
+				NULL, &iomsg_sweep_ms, 100, 3600 * 1000);
 }
 
 /*
@@ -182,19 +181,6 @@ check_allowed_hosts(char **newval, void **extra, GucSource source)
 }
 
 /*
- * DROP DATABASE waits 5 s for others to leave.
- */
-static bool
-check_idle_exit(int *newval, void **extra, GucSource source)
-{
-	if (*newval >= 5000 && source >= PGC_S_FILE)
-		ereport(WARNING,
-				(errmsg("\"io_msg.idle_exit\" of 5 s or more can make DROP "
-						"DATABASE fail")));
-	return true;
-}
-
-/*
  * Take the host, and ":port" if given, out of a URL as the account table has
  * it.  Returns false for anything but plain names and addresses, so that no
  * other reader of the URL can see another host.
@@ -206,10 +192,11 @@ url_host(const char *url, char *host, size_t size, const char **port,
 	const char *start;
 	size_t		length;
 
-	*https = strncmp(url, "https://", 8) == 0;
-	if (!*https && strncmp(url, "http://", 7) != 0)
+	start = strstr(url, "://");
+	if (start == NULL)
 		return false;
-	start = url + (*https ? 8 : 7);
+	start += 3;
+	*https = strncmp(url, "https://", 8) == 0;
 	if (*start == '[')
 		length = strspn(start + 1, "0123456789abcdefABCDEF:.") + 2;
 	else
@@ -253,27 +240,13 @@ entry_matches(const char *entry, const char *host, const char *port)
 		strncmp(entry + length, port, port_length) == 0;
 }
 
-/*
- * May requests go to this URL?  It must be https, or http to a loopback
- * address, and its host must be in io_msg.allowed_hosts.  Sets *loopback.
- */
-bool
-iomsg_settings_host_allowed(const char *url, bool *loopback)
+static bool
+is_listed(const char *host, const char *port)
 {
-	char		host[256];
-	const char *port;
-	bool		https;
 	char	   *copy;
 	List	   *entries;
 	ListCell   *cell;
 	bool		allowed = false;
-
-	*loopback = false;
-	if (!url_host(url, host, sizeof(host), &port, &https))
-		return false;
-	*loopback = is_loopback(host);
-	if (!https && !*loopback)
-		return false;
 
 	copy = pstrdup(iomsg_allowed_hosts);
 	if (SplitGUCList(copy, ',', &entries))
@@ -284,4 +257,38 @@ iomsg_settings_host_allowed(const char *url, bool *loopback)
 	list_free(entries);
 	pfree(copy);
 	return allowed;
+}
+
+/*
+ * May requests go to this URL?  It must be https, or http to a loopback
+ * address, and its host must be in io_msg.allowed_hosts.  Sets *loopback.
+ */
+bool
+iomsg_settings_host_allowed(const char *url, bool *loopback)
+{
+	char		host[256];
+	const char *port;
+	bool		https;
+
+	*loopback = false;
+	if (!url_host(url, host, sizeof(host), &port, &https))
+		return false;
+	*loopback = is_loopback(host);
+	if (!https && (!*loopback || strncmp(url, "http://", 7) != 0))
+		return false;
+	return is_listed(host, port);
+}
+
+/*
+ * May requests go through this proxy?  Its host must be listed, too.
+ */
+bool
+iomsg_settings_proxy_allowed(const char *url)
+{
+	char		host[256];
+	const char *port;
+	bool		https;
+
+	return url_host(url, host, sizeof(host), &port, &https) &&
+		is_listed(host, port);
 }

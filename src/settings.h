@@ -26,5 +26,6 @@ extern int	iomsg_sweep_ms;
 
 extern void iomsg_settings_define(void);
 extern bool iomsg_settings_host_allowed(const char *url, bool *loopback);
+extern bool iomsg_settings_proxy_allowed(const char *url);
 
 #endif							/* IOMSG_SETTINGS_H */

@@ -218,7 +218,7 @@ delete_batches(Outbox *outbox, Work *work)
 	{
 		const PollBatch *batch = dlist_container(PollBatch, node, iter.cur);
 
-		if (batch->settled < batch->open)
+		if (batch->settled < batch->open || batch->forgotten)
 			continue;
 		put(&columns, 0, Int32GetDatum(batch->service->id), false);
 		put_time(&columns, 1, batch->due_at);

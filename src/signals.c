@@ -20,6 +20,7 @@
 #include "utils/guc.h"
 #include "utils/timeout.h"
 
+#include "compat.h"
 #include "signals.h"
 
 static volatile sig_atomic_t stop_requested = false;
@@ -122,6 +123,7 @@ iomsg_signals_harden_settings(void)
 		{"lock_timeout", "1s"},
 		{"statement_timeout", "0"},
 		{"idle_in_transaction_session_timeout", "0"},
+		IOMSG_SETTINGS_OF_17
 		{"client_min_messages", "error"},
 		{"bytea_output", "hex"},
 		{"DateStyle", "ISO, YMD"},
@@ -136,7 +138,8 @@ iomsg_signals_harden_settings(void)
 	for (size_t i = 0; i < lengthof(settings); i++)
 		SetConfigOption(settings[i].name, settings[i].value, PGC_SUSET,
 						PGC_S_OVERRIDE);
-	if (synchronous_commit != SYNCHRONOUS_COMMIT_REMOTE_APPLY)
-		SetConfigOption("synchronous_commit", "on", PGC_SUSET,
-						PGC_S_OVERRIDE);
+	/* Set in any case, or a reload could lower it. */
+	SetConfigOption("synchronous_commit",
+					synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_APPLY ?
+					"remote_apply" : "on", PGC_SUSET, PGC_S_OVERRIDE);
 }

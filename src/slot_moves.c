@@ -28,6 +28,14 @@ iomsg_slots_launcher_is(pid_t pid, int procno)
 	LWLockAcquire(iomsg_slots_lock, LW_EXCLUSIVE);
 	iomsg_slots_array->launcher_pid = pid;
 	iomsg_slots_array->launcher_procno = pid == 0 ? -1 : procno;
+	/* What a launcher before was starting, nobody looks after any more. */
+	for (int i = 0; i < iomsg_slots_array->nslots && pid != 0; i++)
+	{
+		IoMsgSlot  *slot = &iomsg_slots_array->slots[i];
+
+		if (slot->state == SLOT_STARTING)
+			iomsg_slots_change_state(slot, SLOT_WANTED);
+	}
 	LWLockRelease(iomsg_slots_lock);
 }
 

@@ -16,10 +16,9 @@
 #define ACCOUNT_PAUSE_BASE_MS	500
 #define ACCOUNT_PAUSE_CAP_MS	60000
 
-/* Answers in a row that decide nothing, before a service pauses. */
-#define UNKNOWN_BEFORE_PAUSE	3
-#define SERVICE_PAUSE_BASE_MS	30000
-#define SERVICE_PAUSE_CAP_MS	600000
+/* The pauses of a service after answers that decide nothing. */
+#define SERVICE_PAUSE_BASE_MS	10000
+#define SERVICE_PAUSE_CAP_MS	60000
 
 /* Where a 429 does not say how long. */
 #define THROTTLE_DEFAULT_S		5
@@ -141,6 +140,7 @@ iomsg_standing_pause_account(Ending *end)
 	if (account->pause_until_us > end->now_us)
 		return (account->pause_until_us - end->now_us) / 1000 + 1;
 	account->failures++;
+	iomsg_quota_set_failures(&account->quota, account->failures);
 	pause_ms = iomsg_retry_delay_ms(account->failures, ACCOUNT_PAUSE_BASE_MS,
 									ACCOUNT_PAUSE_CAP_MS, iomsg_standing_random());
 	account->pause_until_us = end->now_us + pause_ms * 1000;
@@ -153,18 +153,19 @@ iomsg_standing_pause_account(Ending *end)
 
 /*
  * Nobody knows whether a message arrived: after some in a row the service
- * pauses, so that few messages meet the same fate.
+ * pauses, so that few messages meet the same fate.  Those that were under way
+ * together count once.
  */
 void
 iomsg_standing_note_unknown(Ending *end)
 {
 	Service    *service = end->item->service;
-	int			over;
 
-	if (++service->unknown_in_row < UNKNOWN_BEFORE_PAUSE)
+	if (service->pause_until_us > end->now_us ||
+		++service->unknown_in_row < IOMSG_UNKNOWN_MAX)
 		return;
-	over = service->unknown_in_row - UNKNOWN_BEFORE_PAUSE + 1;
+	service->pauses++;
 	service->pause_until_us = end->now_us + 1000 *
-		iomsg_retry_delay_ms(over, SERVICE_PAUSE_BASE_MS,
+		iomsg_retry_delay_ms(service->pauses, SERVICE_PAUSE_BASE_MS,
 							 SERVICE_PAUSE_CAP_MS, iomsg_standing_random());
 }

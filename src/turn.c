@@ -78,11 +78,8 @@ static void
 resync(Turn *turn)
 {
 	int64	   *ids = NULL;
-	int			nids = 0;
-
-	/* Where the epoch is not ours yet, no mark was set under it. */
-	if (turn->outbox.taken_over)
-		nids = iomsg_outbox_read_in_flight(&turn->outbox, &turn->work, &ids);
+	int			nids = iomsg_outbox_read_in_flight(&turn->outbox, &turn->work,
+												   &ids);
 
 	for (int i = 0; i < turn->nmarking; i++)
 	{
@@ -92,7 +89,7 @@ resync(Turn *turn)
 			item->marked = ids[j] == item->id;
 		if (item->marked)
 		{
-			iomsg_turn_finish(item, "queued", "mark_interrupted");
+			iomsg_work_finish(item, "queued", "mark_interrupted");
 			item->outcome.next_due = GetCurrentTimestamp();
 		}
 	}
@@ -133,7 +130,7 @@ claim(Turn *turn, int64 now_us)
 		return 0;
 	iomsg_claim_probe(&turn->outbox, &turn->work, GetCurrentTimestamp());
 	iomsg_turn_pick(turn, now_us);
-	iomsg_turn_choose(turn);
+	iomsg_turn_choose(turn, now_us);
 	if (turn->nmarking > 0)
 	{
 		iomsg_outbox_take_over(&turn->outbox, &turn->work);
@@ -189,13 +186,14 @@ run_transaction(Turn *turn, int64 now_us)
 					 errhint("Run ALTER EXTENSION io_msg UPDATE, or restart "
 							 "the server with the right library.")));
 		turn->gone = true;
+		turn->other_version = state == OUTBOX_OTHER_VERSION;
 		return;
 	}
 	if (turn->roster_due)
 		read_roster(turn);
 	if (turn->resync)
 		resync(turn);
-	if (turn->outbox.armed && turn->outbox.norphans > 0)
+	if (iomsg_turn_has_orphans(turn))
 	{
 		iomsg_outbox_take_over(&turn->outbox, &turn->work);
 		iomsg_outbox_settle_orphans(&turn->outbox, &turn->work);
@@ -205,28 +203,13 @@ run_transaction(Turn *turn, int64 now_us)
 	write_in_flight(turn, nmarked);
 	iomsg_roster_write_stops(&turn->work);
 
+	/* A time-out that is late must not end a wait for the standby. */
+	CHECK_FOR_INTERRUPTS();
 	iomsg_signals_begin_commit();
 	iomsg_outbox_commit(&turn->outbox);
 	iomsg_signals_end_commit();
 	after_commit(turn, nmarked, iomsg_clock_now_us());
 	turn->locked_retry_us = now_us + LOCKED_PAUSE_MS * INT64CONST(1000);
-}
-
-/*
- * Read the content of what was just marked, in a transaction of its own.
- * Where that fails for many, each is tried alone, so that one bad row does not
- * keep the others.
- */
-static void
-load_bodies(Turn *turn, WorkItem **items, int nitems)
-{
-	if (iomsg_outbox_begin(&turn->outbox) != OUTBOX_OPEN)
-	{
-		turn->gone = true;
-		return;
-	}
-	iomsg_claim_load(items, nitems, &turn->work);
-	iomsg_outbox_commit(&turn->outbox);
 }
 
 /* ----------------------------------------------------------------------
@@ -237,8 +220,8 @@ load_bodies(Turn *turn, WorkItem **items, int nitems)
  * A transaction failed: abort it, say so without a word of its content, and
  * pause.
  */
-static void
-recover(Turn *turn, int64 now_us)
+void
+iomsg_turn_recover(Turn *turn, int64 now_us)
 {
 	ErrorData  *error;
 	int			pause_ms;
@@ -272,52 +255,6 @@ recover(Turn *turn, int64 now_us)
 }
 
 /*
- * Where content cannot be read the message has failed: nothing of it was
- * sent.
- */
-static void
-load_marked(Turn *turn)
-{
-	WorkItem  **items = palloc((turn->work.nactive + 1) * sizeof(WorkItem *));
-	volatile int nitems = 0;
-	volatile int step;
-	volatile int from = 0;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &turn->work.active)
-	{
-		WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
-
-		if (item->state == ITEM_MARKED && item->body == NULL)
-			items[nitems++] = item;
-	}
-	step = nitems;
-	while (from < nitems && !turn->gone)
-	{
-		MemoryContext old = CurrentMemoryContext;
-
-		PG_TRY();
-		{
-			load_bodies(turn, items + from, Min(step, nitems - from));
-			from += step;
-		}
-		PG_CATCH();
-		{
-			recover(turn, iomsg_clock_now_us());
-			from += step == 1 ? 1 : 0;
-			step = 1;
-		}
-		PG_END_TRY();
-		MemoryContextSwitchTo(old);
-	}
-	for (int i = 0; i < nitems; i++)
-	{
-		if (items[i]->body == NULL)
-			iomsg_turn_finish(items[i], "failed", "content_unreadable");
-	}
-}
-
-/*
  * One turn's transaction; where it fails, nothing of it counts.
  */
 void
@@ -334,14 +271,53 @@ iomsg_turn_write(Turn *turn, int64 now_us)
 	PG_CATCH();
 	{
 		turn->resync = turn->nmarking > 0;
-		recover(turn, now_us);
+		iomsg_turn_recover(turn, now_us);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	if (turn->failures == 0 && !turn->gone)
-		load_marked(turn);
-	if (turn->work.nactive > 0 || turn->outbox.norphans > 0)
+		iomsg_turn_load(turn);
+	if (turn->work.nactive > 0 || iomsg_turn_has_orphans(turn))
 		turn->worked = true;
+}
+
+/*
+ * Is there anything left of a worker that died, and are we to see to it?
+ */
+bool
+iomsg_turn_has_orphans(const Turn *turn)
+{
+	return turn->outbox.armed && turn->outbox.norphans > 0;
+}
+
+static bool
+stops_wait(const Turn *turn)
+{
+	for (int i = 0; i < turn->work.nservices; i++)
+	{
+		if (turn->work.services[i]->stop_to_write ||
+			turn->work.services[i]->unstop_to_write)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is there anything to be written that somebody had locked?
+ */
+bool
+iomsg_turn_waits_for_lock(Turn *turn)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &turn->work.active)
+	{
+		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (item->state == ITEM_DONE && item->tried)
+			return true;
+	}
+	return iomsg_turn_has_orphans(turn) || stops_wait(turn);
 }
 
 static bool
@@ -378,22 +354,13 @@ iomsg_turn_needed(Turn *turn, int64 now_us)
 	{
 		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
 
-		if (item->state == ITEM_DONE &&
-			(!item->tried || turn->locked_retry_us <= now_us))
+		if (item->state == ITEM_DONE && !item->tried)
 			return true;
-		if (item->state == ITEM_READY &&
+		if (item->state == ITEM_READY && iomsg_turn_may_begin(turn) &&
 			(item->budgeted || item->service->account->budget > 0))
 			return true;
 	}
-	for (int i = 0; i < turn->work.nservices; i++)
-	{
-		if ((turn->work.services[i]->stop_to_write ||
-			 turn->work.services[i]->unstop_to_write) &&
-			turn->locked_retry_us <= now_us)
-			return true;
-	}
-	if (turn->outbox.armed && turn->outbox.norphans > 0 &&
-		turn->locked_retry_us <= now_us)
+	if (turn->locked_retry_us <= now_us && iomsg_turn_waits_for_lock(turn))
 		return true;
 	return iomsg_turn_may_begin(turn) && lanes_wait(turn) &&
 		iomsg_turn_open_items(turn) < turn->max_in_flight;

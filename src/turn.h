@@ -17,6 +17,7 @@ typedef struct Turn
 	bool		roster_due;		/* read accounts, services, identity anew */
 	bool		stopping;		/* nothing new is begun */
 	bool		gone;			/* the extension is */
+	bool		other_version;	/* or it is not ours */
 	bool		resync;			/* a commit's end is not known */
 	bool		worked;			/* there has been anything to do */
 	int			max_in_flight;	/* connections that there are */
@@ -29,12 +30,15 @@ typedef struct Turn
 } Turn;
 
 extern void iomsg_turn_init(Turn *turn);
-extern void iomsg_turn_finish(WorkItem *item, const char *status,
-							  const char *reason);
-extern void iomsg_turn_choose(Turn *turn);
+extern void iomsg_turn_choose(Turn *turn, int64 now_us);
+extern void iomsg_turn_put_back_ready(Turn *turn);
+extern bool iomsg_turn_has_orphans(const Turn *turn);
+extern bool iomsg_turn_waits_for_lock(Turn *turn);
 extern void iomsg_turn_pick(Turn *turn, int64 now_us);
 extern bool iomsg_turn_needed(Turn *turn, int64 now_us);
 extern void iomsg_turn_write(Turn *turn, int64 now_us);
+extern void iomsg_turn_recover(Turn *turn, int64 now_us);
+extern void iomsg_turn_load(Turn *turn);
 extern int	iomsg_turn_open_items(Turn *turn);
 extern bool iomsg_turn_may_begin(const Turn *turn);
 

@@ -65,59 +65,6 @@ iomsg_work_may_send(const Service *service)
 		service->account->host_allowed;
 }
 
-static void
-probe_lane(Lane *lane, TimestampTz from)
-{
-	lane->probe = true;
-	if (from <= lane->cursor_due_at)
-	{
-		lane->cursor_due_at = from;
-		lane->cursor_id = 0;
-	}
-}
-
-/*
- * Rows of this service may have come that are due at "from" or later.
- */
-void
-iomsg_work_probe_service(Service *service, TimestampTz from)
-{
-	for (int i = 0; i < IOMSG_LANES; i++)
-		probe_lane(&service->lanes[i], from);
-}
-
-/*
- * The same for all services.
- */
-void
-iomsg_work_probe_all(Work *work, TimestampTz from)
-{
-	for (int i = 0; i < work->nservices; i++)
-		iomsg_work_probe_service(work->services[i], from);
-}
-
-/*
- * Look again into the lanes whose first future row has become due.
- */
-void
-iomsg_work_probe_due(Work *work, TimestampTz now)
-{
-	for (int i = 0; i < work->nservices; i++)
-	{
-		for (int j = 0; j < IOMSG_LANES; j++)
-		{
-			Lane	   *lane = &work->services[i]->lanes[j];
-
-			if (lane->next_due <= now)
-				lane->probe = true;
-			if (lane->reread_at > now)
-				continue;
-			probe_lane(lane, lane->reread_from);
-			lane->reread_at = DT_NOEND;
-		}
-	}
-}
-
 /*
  * Put a row that was read at the end of its lane; NULL if it is in hand
  * already.
@@ -166,8 +113,8 @@ recipient_busy(Work *work, const WorkItem *item)
 /*
  * When may calls of this service leave again, if not now; 0 if they may.
  */
-static int64
-paused_until(const Service *service, int64 now_us)
+int64
+iomsg_work_paused_until(const Service *service, int64 now_us)
 {
 	int64		until = Max(service->pause_until_us,
 							service->account->pause_until_us);
@@ -175,11 +122,47 @@ paused_until(const Service *service, int64 now_us)
 	return until > now_us ? until : 0;
 }
 
+/*
+ * After too many answers that decide nothing one message at a time goes, until
+ * one decides: is there one on its way?
+ */
+bool
+iomsg_work_tries_one(Work *work, const Service *service)
+{
+	dlist_iter	iter;
+
+	if (service->unknown_in_row < IOMSG_UNKNOWN_MAX)
+		return false;
+	dlist_foreach(iter, &work->active)
+	{
+		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (item->service == service && item->kind == ITEM_MESSAGE &&
+			item->state != ITEM_DONE)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The item is done, and that is to be written.
+ */
+void
+iomsg_work_finish(WorkItem *item, const char *status, const char *reason)
+{
+	memset(&item->outcome, 0, sizeof(item->outcome));
+	item->state = ITEM_DONE;
+	item->outcome.status = status;
+	item->outcome.reason = reason;
+	item->outcome.next_due = DT_NOEND;
+}
+
 static WorkItem *
 take_from_lane(Work *work, Lane *lane)
 {
 	dlist_iter	iter;
 
+	lane->stuck = false;
 	dlist_foreach(iter, &lane->items)
 	{
 		WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
@@ -192,6 +175,7 @@ take_from_lane(Work *work, Lane *lane)
 		work->nactive++;
 		return item;
 	}
+	lane->stuck = lane->nitems > 0;
 	return NULL;
 }
 
@@ -222,8 +206,10 @@ iomsg_work_next(Work *work, bool polls, int64 now_us)
 
 		if (!iomsg_work_may_send(service))
 			continue;
-		if (!service->dry_run && (service->account->budget <= 0 ||
-								  paused_until(service, now_us) != 0))
+		if (!service->dry_run &&
+			(service->account->budget <= 0 ||
+			 iomsg_work_paused_until(service, now_us) != 0 ||
+			 (!polls && iomsg_work_tries_one(work, service))))
 			continue;
 		item = take_from_service(work, service, polls);
 		if (item == NULL)
@@ -267,21 +253,6 @@ iomsg_work_drop(Work *work, WorkItem *item)
 }
 
 /*
- * Somebody else holds or has changed the row: forget the item, and read the
- * lane from there again at that time.
- */
-void
-iomsg_work_put_back(Work *work, WorkItem *item, TimestampTz at)
-{
-	Lane	   *lane = &item->service->lanes[item->lane];
-
-	if (lane->reread_at == DT_NOEND || item->due_at < lane->reread_from)
-		lane->reread_from = item->due_at;
-	lane->reread_at = Min(lane->reread_at, at);
-	iomsg_work_drop(work, item);
-}
-
-/*
  * Put what has been read of a service and not started out of hand, and look
  * at its rows from the beginning.
  */
@@ -298,7 +269,10 @@ iomsg_work_forget_waiting(Work *work, Service *service)
 			WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
 
 			if (item->batch)
+			{
 				item->batch->open--;
+				item->batch->forgotten = true;
+			}
 			work->nactive++;
 			iomsg_work_drop(work, item);
 		}
@@ -308,65 +282,20 @@ iomsg_work_forget_waiting(Work *work, Service *service)
 }
 
 /*
- * What was written of the item has made a row that will be due, to be sent
- * again or to be polled: its lane is looked into then.
- */
-void
-iomsg_work_expect(const WorkItem *item)
-{
-	const Outcome *outcome = &item->outcome;
-	bool		was_sent = outcome->status != NULL &&
-		strcmp(outcome->status, "sent") == 0;
-	Lane	   *lane = &item->service->lanes[was_sent ? IOMSG_POLL_LANE :
-										 item->lane];
-
-	lane->next_due = Min(lane->next_due, outcome->next_due);
-}
-
-/*
- * When the first row that is not yet due will be, DT_NOEND if there is none.
- */
-TimestampTz
-iomsg_work_next_due(const Work *work)
-{
-	TimestampTz next = DT_NOEND;
-
-	for (int i = 0; i < work->nservices; i++)
-	{
-		const Service *service = work->services[i];
-
-		if (!iomsg_work_may_send(service))
-			continue;
-		for (int j = 0; j < IOMSG_LANES; j++)
-			next = Min(next, Min(service->lanes[j].next_due,
-								 service->lanes[j].reread_at));
-	}
-	return next;
-}
-
-/*
- * Is there anything read that could leave, or will by itself?  Where all of it
- * waits for a pause to end, *when_us is set to that, else to 0.
+ * Is there an outcome to wait for, or to write?  Questions about profiles and
+ * statuses can be asked again.
  */
 bool
-iomsg_work_has_waiting(const Work *work, int64 now_us, int64 *when_us)
+iomsg_work_has_unfinished(Work *work)
 {
-	bool		any = false;
+	dlist_iter	iter;
 
-	*when_us = PG_INT64_MAX;
-	for (int i = 0; i < work->nservices; i++)
+	dlist_foreach(iter, &work->active)
 	{
-		const Service *service = work->services[i];
+		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
 
-		if (!iomsg_work_may_send(service))
-			continue;
-		for (int j = 0; j < IOMSG_LANES; j++)
-		{
-			if (service->lanes[j].nitems == 0)
-				continue;
-			any = true;
-			*when_us = Min(*when_us, paused_until(service, now_us));
-		}
+		if (item->marked || item->state == ITEM_DONE)
+			return true;
 	}
-	return any;
+	return false;
 }

@@ -19,6 +19,9 @@
 #define IOMSG_LANES			(IOMSG_PRIORITIES + 1)
 #define IOMSG_POLL_LANE		IOMSG_PRIORITIES	/* the others send */
 
+/* Answers in a row that decide nothing, before a service pauses. */
+#define IOMSG_UNKNOWN_MAX	3
+
 /* An ente: its quota and whether its host can be reached. */
 typedef struct Account
 {
@@ -30,7 +33,8 @@ typedef struct Account
 	bool		loopback;
 	int			budget;			/* calls that may still leave this turn */
 	int			failures;		/* connections that failed, in a row */
-	int64		pause_until_us; /* after those, or after a refusal */
+	int64		pause_until_us; /* after those */
+	int64		opens_us;		/* when the quota has room again */
 } Account;
 
 /* The rows of one service and priority, or its status polls, by due time. */
@@ -38,6 +42,7 @@ typedef struct Lane
 {
 	dlist_head	items;			/* read, not started */
 	int			nitems;
+	bool		stuck;			/* all of them wait for others to be sent */
 	bool		probe;			/* there may be rows beyond the cursor */
 	TimestampTz cursor_due_at;	/* read up to here */
 	int64		cursor_id;
@@ -60,6 +65,7 @@ struct Service
 	int64		profile_negative_max_age_us;
 	IoMsgKeyState key_state;
 	IoMsgKeys	keys;
+	uint32		keys_version;	/* changes with them */
 	bool		use_secondary;
 	bool		key_refused[2]; /* by IO, primary and secondary */
 	const char *stop_reason;	/* NULL: it may send */
@@ -68,6 +74,7 @@ struct Service
 	bool		unstop_to_write;
 	bool		stop_written;	/* one of those, in this transaction */
 	int			unknown_in_row; /* answers that decide nothing */
+	int			pauses;			/* after those, in a row */
 	int64		pause_until_us;
 	Lane		lanes[IOMSG_LANES];
 };
@@ -88,6 +95,10 @@ typedef struct Work
 extern void iomsg_work_init(Work *work);
 extern Service *iomsg_work_service(Work *work, int32 id);
 extern bool iomsg_work_may_send(const Service *service);
+extern int64 iomsg_work_paused_until(const Service *service, int64 now_us);
+extern bool iomsg_work_tries_one(Work *work, const Service *service);
+extern void iomsg_work_finish(WorkItem *item, const char *status,
+							  const char *reason);
 extern void iomsg_work_probe_service(Service *service, TimestampTz from);
 extern void iomsg_work_probe_all(Work *work, TimestampTz from);
 extern void iomsg_work_probe_due(Work *work, TimestampTz now);
@@ -100,7 +111,9 @@ extern void iomsg_work_put_back(Work *work, WorkItem *item, TimestampTz at);
 extern void iomsg_work_forget_waiting(Work *work, Service *service);
 extern void iomsg_work_expect(const WorkItem *item);
 extern TimestampTz iomsg_work_next_due(const Work *work);
-extern bool iomsg_work_has_waiting(const Work *work, int64 now_us,
+extern bool iomsg_work_pauses(const Work *work, int64 now_us);
+extern bool iomsg_work_has_unfinished(Work *work);
+extern bool iomsg_work_has_waiting(Work *work, int64 now_us,
 								   int64 *when_us);
 
 #endif							/* IOMSG_WORK_H */

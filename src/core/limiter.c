@@ -226,7 +226,8 @@ iomsg_limiter_take(Limiter *limiter, int64_t now_us, int64_t *when_us)
 
 	repair_clock(limiter, now_us);
 	shrink_guard(limiter, now_us);
-	opening_us = max_us(find_opening(limiter, now_us), limiter->pause_until_us);
+	opening_us = max_us(find_opening(limiter, now_us),
+						limiter->pause_until_us);
 	if (now_us < opening_us)
 	{
 		*when_us = opening_us;
@@ -237,6 +238,12 @@ iomsg_limiter_take(Limiter *limiter, int64_t now_us, int64_t *when_us)
 	/* a late time is logged as the newest: the ring stays in order */
 	write_entry(limiter, max_us(now_us, limiter->latest_us), false);
 	return true;
+}
+
+int64_t
+iomsg_limiter_opening(const Limiter *limiter, int64_t now_us)
+{
+	return max_us(find_opening(limiter, now_us), limiter->pause_until_us);
 }
 
 int

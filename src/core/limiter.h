@@ -6,9 +6,9 @@
  * account.  A call leaves when the call N back is older than the period and a
  * small guard, which covers the jitter of the network and grows when IO says
  * 429 nevertheless.  An answer that took longer than the quickest ones tells
- * how late its call may have been counted.  The state holds no pointer and fits shared memory; the
- * caller holds a lock around each function.  Times are microseconds of a
- * monotonic clock and may come slightly out of order.
+ * how late its call may have been counted.  The state holds no pointer and
+ * fits shared memory; the caller holds a lock around each function.  Times are
+ * microseconds of a monotonic clock and may come slightly out of order.
  */
 #ifndef IOMSG_LIMITER_H
 #define IOMSG_LIMITER_H
@@ -62,6 +62,9 @@ extern void iomsg_limiter_configure(Limiter *limiter, int64_t period_ms,
  */
 extern bool iomsg_limiter_take(Limiter *limiter, int64_t now_us,
 							   int64_t *when_us);
+
+/* When a call may leave, as far as is known now; in the past if it may now. */
+extern int64_t iomsg_limiter_opening(const Limiter *limiter, int64_t now_us);
 
 /* How many calls could leave at once now, from 0 to N. */
 extern int	iomsg_limiter_available(const Limiter *limiter, int64_t now_us);
