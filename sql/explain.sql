@@ -55,6 +55,7 @@ AS $$
 		WHEN 'not_in_only_recipients' THEN 'the recipient is not among the only_recipients of the service'
 		WHEN 'expired' THEN 'its time was over before it could be sent'
 		WHEN 'attempts_exhausted' THEN 'IO did not take it in as many attempts as are allowed'
+		WHEN 'content_not_read' THEN 'its content could not be read for a moment'
 		WHEN 'content_unreadable' THEN 'its content could not be read'
 		WHEN 'mark_interrupted' THEN 'the worker was interrupted before it was sent'
 		WHEN 'service_stopped' THEN 'its service stopped before it was sent'

@@ -138,7 +138,7 @@ next_event_us(int64 now_us, int64 calls_us)
 {
 	int64		next_us = Min(calls_us, next_roster_us);
 	int64		http_us = iomsg_http_next_timeout_us(http, now_us);
-	int64		leave_us = last_work_us + iomsg_idle_exit_ms * INT64CONST(1000);
+	int64		idle_us = iomsg_idle_exit_ms * INT64CONST(1000);
 	int64		when_us;
 
 	if (http_us >= 0)
@@ -158,8 +158,8 @@ next_event_us(int64 now_us, int64 calls_us)
 		next_us = now_us;
 	else if (iomsg_turn_waits_for_lock(&turn))
 		next_us = Min(next_us, Max(turn.locked_retry_us, now_us + 1000));
-	else if (turn.work.nactive == 0 && leave_us > now_us)
-		next_us = Min(next_us, leave_us);
+	else if (turn.work.nactive == 0 && last_work_us + idle_us > now_us)
+		next_us = Min(next_us, last_work_us + idle_us);
 	if (stop_deadline_us > 0)
 		next_us = Min(next_us, Max(stop_deadline_us, now_us));
 	return next_us;
@@ -203,7 +203,8 @@ is_finished(int64 now_us)
 			(stop_deadline_us > 0 && now_us >= stop_deadline_us);
 	if (!turn.stopping)
 		return false;
-	return now_us >= stop_deadline_us || !iomsg_work_has_unfinished(&turn.work);
+	return now_us >= stop_deadline_us ||
+		!iomsg_work_has_unfinished(&turn.work);
 }
 
 /*
@@ -236,7 +237,8 @@ try_to_leave(int64 now_us)
 
 	if (turn.work.nactive > 0 || turn.failures > 0 ||
 		iomsg_turn_waits_for_lock(&turn) ||
-		iomsg_turn_needed(&turn, now_us) || iomsg_work_pauses(&turn.work, now_us))
+		iomsg_turn_needed(&turn, now_us) ||
+		iomsg_work_pauses(&turn.work, now_us))
 		return false;
 	if (turn.worked && now_us - last_work_us < idle_us)
 		return false;

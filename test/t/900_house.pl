@@ -154,8 +154,8 @@ sub long_functions
 
 rule('no C file has more than 400 lines', too_long(400, @c_files));
 # The worker's SQL is one long list of constants.
-rule('no header has more than 150 lines',
-	too_long(150, grep { /\.h$/ && $_ ne 'src/outbox_sql.h' } @c_files));
+rule('no header has more than 160 lines',
+	too_long(160, grep { /\.h$/ && $_ ne 'src/outbox_sql.h' } @c_files));
 rule('no function has more than 60 lines', map { long_functions(60, $_) } @c_files);
 
 # Layout.
@@ -191,6 +191,17 @@ rule('no path of a machine', grep_files(qr{(^|[^\w/.])($places)}, @files));
 rule('no reference to a text that is not here',
 	grep { my ($n) = m{\b([\w-]+\.md)\b}; !-e "doc/" . ($n // '') }
 	grep_files(qr{\b($notes)\b}, @files));
+
+# Each reason that the worker can write into a row has its words in SQL.
+my $words = join '', lines_of('sql/explain.sql');
+my %reasons = map { $_ => 1 } map { /\{"([a-z_]+)",/ ? $1 : () } lines_of('src/core/verdict_text.c');
+foreach my $line (map { lines_of($_) } in_src(qr{^src/[^/]*$}))
+{
+	$reasons{$1} = 1
+	  while $line =~ /(?:finish|not_sent)\(\w+(?:\[\w\])?, (?:"[a-z_]+", )?"([a-z_]+)"\)?/g;
+}
+cmp_ok(scalar(keys %reasons), '>', 30, 'the worker has reasons');
+rule('each reason has its words', grep { $words !~ /WHEN '$_' / } sort keys %reasons);
 
 # pg_regress takes sql/NAME.sql of the current directory before the test's.
 rule('no regress test has the name of a part of the extension',
