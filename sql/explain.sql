@@ -139,7 +139,7 @@ AS $$
 			io_msg.in_words(t.stopped_at), io_msg.reason_text(t.reason),
 			CASE WHEN t.http_status IS NOT NULL THEN format(' (HTTP status %s)', t.http_status) ELSE '' END)
 		WHEN s.dry_run THEN NULL
-		WHEN NOT h.allowed THEN format('the address of the service "%s" may not be called: its host is not among io_msg.allowed_hosts, or it is http beyond the loopback', s.name)
+		WHEN NOT h.allowed THEN format('the address of the service "%s" may not be called: its host or its proxy''s is not among io_msg.allowed_hosts, or it is http beyond the loopback', s.name)
 		ELSE format('the service "%s" has no key: %s', s.name, io_msg.key_problem(k.state))
 		END
 	  FROM io_msg.service AS s
@@ -147,7 +147,7 @@ AS $$
 	  LEFT JOIN io_msg.account AS a ON a.name = s.account
 	 CROSS JOIN LATERAL (SELECT io_msg.key_state(s.name) AS state) AS k
 	 CROSS JOIN LATERAL (SELECT io_msg.host_allowed(coalesce(a.base_url,
-	                            'https://api.io.pagopa.it/api/v1')) AS allowed) AS h
+	                            'https://api.io.pagopa.it/api/v1'), a.proxy) AS allowed) AS h
 	 WHERE s.id = $1
 	   AND (s.paused OR t.service_id IS NOT NULL OR k.state <> 'ok' OR NOT h.allowed)
 $$;

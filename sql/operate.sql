@@ -25,11 +25,11 @@ REVOKE ALL ON FUNCTION io_msg.key_state(text) FROM PUBLIC;
 COMMENT ON FUNCTION io_msg.key_state(text) IS
 'What the key file says of a service: ok, no_file, unreadable, unsafe, no_line or malformed. Never the key.';
 
-CREATE FUNCTION io_msg.host_allowed(base_url text) RETURNS boolean
-	LANGUAGE C STABLE STRICT AS 'MODULE_PATHNAME', 'iomsg_health_host_allowed';
-REVOKE ALL ON FUNCTION io_msg.host_allowed(text) FROM PUBLIC;
-COMMENT ON FUNCTION io_msg.host_allowed(text) IS
-'Whether requests may go to an address: io_msg.allowed_hosts names its host, and it is https, or http on the loopback.';
+CREATE FUNCTION io_msg.host_allowed(base_url text, proxy text) RETURNS boolean
+	LANGUAGE C STABLE AS 'MODULE_PATHNAME', 'iomsg_health_host_allowed';
+REVOKE ALL ON FUNCTION io_msg.host_allowed(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION io_msg.host_allowed(text, text) IS
+'Whether requests may go to an address: io_msg.allowed_hosts names its host and the proxy''s, if there is one, and it is https, or http on the loopback.';
 
 CREATE FUNCTION io_msg.counters(OUT profile_calls bigint, OUT message_calls bigint,
                                 OUT status_calls bigint, OUT sent bigint,

@@ -120,10 +120,10 @@ CREATE VIEW io_msg.account_in_force AS
 	       coalesce(a.base_url, 'https://api.io.pagopa.it/api/v1') AS base_url,
 	       coalesce(a.quota_calls, 150) AS quota_calls,
 	       coalesce(a.quota_period, '5 s'::interval) AS quota_period,
-	       regexp_replace(a.proxy, '//[^/]*@', '//') AS proxy
+	       a.proxy
 	  FROM io_msg.service AS s LEFT JOIN io_msg.account AS a ON a.name = s.account;
 COMMENT ON VIEW io_msg.account_in_force IS
-'Where each service''s calls go and how many are allowed. account is null where IO''s official values hold; services without account share one quota. A proxy''s credentials are not shown.';
+'Where each service''s calls go and how many are allowed. account is null where IO''s official values hold; services without account share one quota.';
 
 CREATE VIEW io_msg.stat AS
 	SELECT c.profile_calls, c.message_calls, c.status_calls, c.sent, c.not_allowed, c.failed,

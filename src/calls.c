@@ -13,6 +13,9 @@
 /* When the HTTP client has no room, which it should. */
 #define NO_ROOM_US		INT64CONST(10000)
 
+/* The least time for which an unanswered call may still be counted. */
+#define LATE_US			INT64CONST(1000000)
+
 /*
  * Note what has been answered; true if anything has.
  */
@@ -131,6 +134,13 @@ iomsg_calls_start(HttpClient *http, Work *work, bool may_begin, int64 now_us)
 	return next_us;
 }
 
+static bool
+is_under_way(const WorkItem *item)
+{
+	return item->state == ITEM_CHECKING || item->state == ITEM_SENDING ||
+		item->state == ITEM_POLLING;
+}
+
 /*
  * Is a call of this account under way?
  */
@@ -144,11 +154,35 @@ account_calls(const Work *work, const Account *account)
 		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
 
 		if (item->service->account == account &&
-			(item->state == ITEM_CHECKING || item->state == ITEM_SENDING ||
-			 item->state == ITEM_POLLING))
+			is_under_way(item))
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Calls that have left the quota's window unanswered may be counted by IO only
+ * now, where it or this machine is slow: how many there are.  After some time
+ * they are hanging, and were counted long ago.
+ */
+static int
+late_calls(Work *work, const Account *account, int64 now_us)
+{
+	int64		period_us = account->quota.period_ms * 1000;
+	int64		cap_us = Max(LATE_US, period_us + period_us / 5);
+	dlist_iter	iter;
+	int			late = 0;
+
+	dlist_foreach(iter, &work->active)
+	{
+		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
+		int64		age_us = now_us - item->taken_us;
+
+		if (item->service->account == account && is_under_way(item) &&
+			age_us > period_us && age_us <= cap_us)
+			late++;
+	}
+	return late;
 }
 
 /*
@@ -163,6 +197,8 @@ iomsg_calls_refresh_budgets(Work *work, int64 now_us)
 
 		account->budget = iomsg_quota_available(&account->quota, now_us,
 												&account->opens_us);
+		account->budget = Max(account->budget -
+							  late_calls(work, account, now_us), 0);
 		/* A host that could not be reached is tried with one call. */
 		if (account->failures > 0)
 			account->budget = account_calls(work, account) ? 0 :

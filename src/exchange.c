@@ -120,6 +120,12 @@ iomsg_exchange_start(HttpClient *client, WorkItem *item, int64 now_us)
 	return started;
 }
 
+static const char *
+text_or_null(const char *text)
+{
+	return text[0] == '\0' ? NULL : text;
+}
+
 static void
 judge(Ending *end)
 {
@@ -138,9 +144,9 @@ judge(Ending *end)
 	answer.is_problem = end->io.title[0] != '\0' &&
 		pg_strncasecmp(result->content_type, "application/problem+json",
 					   strlen("application/problem+json")) == 0;
-	answer.title = end->io.title;
-	answer.detail = end->io.detail;
-	answer.gateway_message = end->io.gateway_message;
+	answer.title = text_or_null(end->io.title);
+	answer.detail = text_or_null(end->io.detail);
+	answer.gateway_message = text_or_null(end->io.gateway_message);
 	answer.has_id = end->io.message_id[0] != '\0';
 	answer.sender_allowed = end->io.sender_allowed;
 	answer.has_status = end->io.io_status[0] != '\0';

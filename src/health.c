@@ -111,15 +111,27 @@ iomsg_health_key_state(PG_FUNCTION_ARGS)
 }
 
 /*
- * io_msg.host_allowed(base_url): whether requests may go there.
+ * io_msg.host_allowed(base_url, proxy): whether requests may go there, through
+ * that proxy if it is not null.
  */
 Datum
 iomsg_health_host_allowed(PG_FUNCTION_ARGS)
 {
-	char	   *base_url = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	bool		loopback;
+	bool		allowed;
 
-	PG_RETURN_BOOL(iomsg_settings_host_allowed(base_url, &loopback));
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	allowed =
+		iomsg_settings_host_allowed(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+									&loopback);
+	if (allowed && !PG_ARGISNULL(1))
+	{
+		char	   *proxy = text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+		allowed = iomsg_settings_proxy_allowed(proxy);
+	}
+	PG_RETURN_BOOL(allowed);
 }
 
 /*

@@ -120,7 +120,8 @@ iomsg_turn_pick(Turn *turn, int64 now_us)
 		return;
 	/* Those finished without a call are written in one go, too. */
 	while (room > 0 && done < 4 * iomsg_max_in_flight &&
-		   (item = iomsg_work_next(&turn->work, false, now_us)) != NULL)
+		   (item = iomsg_work_next(&turn->work, false, room,
+								   now_us)) != NULL)
 	{
 		route(item, now);
 		if (item->state == ITEM_DONE)
@@ -129,7 +130,7 @@ iomsg_turn_pick(Turn *turn, int64 now_us)
 			room--;
 	}
 	while (room > 0 &&
-		   (item = iomsg_work_next(&turn->work, true, now_us)) != NULL)
+		   (item = iomsg_work_next(&turn->work, true, room, now_us)) != NULL)
 	{
 		item->state = ITEM_TO_POLL;
 		item->service->account->budget--;

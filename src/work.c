@@ -192,11 +192,35 @@ take_from_service(Work *work, Service *service, bool polls)
 }
 
 /*
+ * Has a service its share of the connections?  However much of it is queued
+ * and however slowly it is answered, others find some free: it gets another
+ * one only while it has less than three times as many as are left.
+ */
+static bool
+has_its_share(Work *work, const Service *service, int room)
+{
+	int			under_way = 0;
+	dlist_iter	iter;
+
+	if (work->nservices == 1)
+		return false;
+	dlist_foreach(iter, &work->active)
+	{
+		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (item->service == service && item->state != ITEM_DONE)
+			under_way++;
+	}
+	return under_way >= 3 * room;
+}
+
+/*
  * Take the next item that may leave now, moving it to the active ones: a
- * message, or a status poll.  Services take turns.  NULL when there is none.
+ * message, or a status poll.  Services take turns; room is how many
+ * connections are free.  NULL when there is none.
  */
 WorkItem *
-iomsg_work_next(Work *work, bool polls, int64 now_us)
+iomsg_work_next(Work *work, bool polls, int room, int64 now_us)
 {
 	for (int i = 0; i < work->nservices; i++)
 	{
@@ -209,6 +233,7 @@ iomsg_work_next(Work *work, bool polls, int64 now_us)
 		if (!service->dry_run &&
 			(service->account->budget <= 0 ||
 			 iomsg_work_paused_until(service, now_us) != 0 ||
+			 has_its_share(work, service, room) ||
 			 (!polls && iomsg_work_tries_one(work, service))))
 			continue;
 		item = take_from_service(work, service, polls);

@@ -104,7 +104,8 @@ extern void iomsg_work_probe_all(Work *work, TimestampTz from);
 extern void iomsg_work_probe_due(Work *work, TimestampTz now);
 extern WorkItem *iomsg_work_add(Work *work, Service *service, int lane,
 							int64 id);
-extern WorkItem *iomsg_work_next(Work *work, bool polls, int64 now_us);
+extern WorkItem *iomsg_work_next(Work *work, bool polls, int room,
+								 int64 now_us);
 extern void iomsg_work_return(Work *work, WorkItem *item);
 extern void iomsg_work_drop(Work *work, WorkItem *item);
 extern void iomsg_work_put_back(Work *work, WorkItem *item, TimestampTz at);

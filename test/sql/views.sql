@@ -220,7 +220,7 @@ UPDATE pg_temp.place SET timeline = 1, instance = 'copy';
 SELECT id, held FROM io_msg.message WHERE status = 'queued' ORDER BY id;
 SELECT * FROM io_msg.unreachable ORDER BY id;
 
-INSERT INTO io_msg.account (name, base_url, quota_calls, proxy) VALUES ('ente', 'https://io.example/api', 250, 'http://user:secret@proxy:3128');
+INSERT INTO io_msg.account (name, base_url, quota_calls, proxy) VALUES ('ente', 'https://io.example/api', 250, 'http://proxy:3128');
 UPDATE io_msg.service SET account = 'ente' WHERE id = 2;
 SELECT * FROM io_msg.account_in_force ORDER BY service;
 
