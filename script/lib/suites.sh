@@ -250,7 +250,7 @@ suite_valgrind()
 	tap_environment
 	export PG_TEST_TIMEOUT_DEFAULT=900 PGCTLTIMEOUT=600
 	export IOMSG_TEST_PATIENCE=10
-	mapfile -t files < <(expand "${@:-test/t/0[12]0_*.pl}")
+	mapfile -t files < <(expand "${@:-test/t/101_*.pl test/t/30*.pl}")
 	run_tap valgrind-tap 3600 1 "${files[@]}"
 	collect_server_logs valgrind-tap
 	perl script/lib/valgrind_report.pl --counts "$counts" --tree "$tree" "$logs"

@@ -1,6 +1,6 @@
 /*
  * core_limiter_delay_test.c
- *		The limiter and answers that tell how late a call may have been counted.
+ *		The limiter, and answers that tell how late a call was counted.
  */
 #include <stdlib.h>
 
