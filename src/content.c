@@ -65,14 +65,19 @@ give_back(WorkItem *item)
 }
 
 /*
- * Read each by itself: a message whose own content cannot be read has failed.
+ * Read each by itself: a message whose own content cannot be read has failed,
+ * and none keeps the others waiting.  Where somebody has locked the content,
+ * that is so for all.
  */
 static void
 load_each(Turn *turn, WorkItem **items, int nitems)
 {
 	for (int i = 0; i < nitems; i++)
 	{
-		if (try_load(turn, &items[i], 1))
+		/* They fail together: one pause, one line in the log. */
+		turn->failures = 1;
+		if (turn->last_sqlstate != ERRCODE_LOCK_NOT_AVAILABLE &&
+			try_load(turn, &items[i], 1))
 			continue;
 		if (is_content_error(turn->last_sqlstate))
 			iomsg_work_finish(items[i], "failed", "content_unreadable");
@@ -102,15 +107,7 @@ iomsg_turn_load(Turn *turn)
 	if (nitems == 0)
 		return;
 	if (!try_load(turn, items, nitems))
-	{
-		if (is_content_error(turn->last_sqlstate))
-			load_each(turn, items, nitems);
-		else
-		{
-			for (int i = 0; i < nitems; i++)
-				give_back(items[i]);
-		}
-	}
+		load_each(turn, items, nitems);
 	for (int i = 0; i < nitems && !turn->gone; i++)
 	{
 		if (items[i]->state == ITEM_MARKED && items[i]->body == NULL)

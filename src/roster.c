@@ -207,6 +207,12 @@ load_keys(Service *service)
 	{
 		forget_refusals(service);
 		service->keys_version++;
+		/* A stop that is not written yet is for the keys before. */
+		if (service->stop_to_write && service->key_state == KEYS_OK)
+		{
+			service->stop_to_write = false;
+			service->stop_reason = NULL;
+		}
 	}
 	service->keys = keys;
 	explicit_bzero(&keys, sizeof(keys));
