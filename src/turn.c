@@ -277,6 +277,8 @@ iomsg_turn_write(Turn *turn, int64 now_us)
 	MemoryContextSwitchTo(old);
 	if (turn->failures == 0 && !turn->gone)
 		iomsg_turn_load(turn);
+	/* What has waited for another message to the same person. */
+	iomsg_turn_pick(turn, now_us);
 	if (turn->work.nactive > 0 || iomsg_turn_has_orphans(turn))
 		turn->worked = true;
 }
