@@ -194,14 +194,22 @@ iomsg_calls_refresh_budgets(Work *work, int64 now_us)
 	for (int i = 0; i < work->naccounts; i++)
 	{
 		Account    *account = work->accounts[i];
+		int			late;
 
 		account->budget = iomsg_quota_available(&account->quota, now_us,
 												&account->opens_us);
-		account->budget = Max(account->budget -
-							  late_calls(work, account, now_us), 0);
+		late = late_calls(work, account, now_us);
+		if (late > 0 && late >= account->budget)
+			account->opens_us = Max(account->opens_us, now_us + NO_ROOM_US);
+		account->budget = Max(account->budget - late, 0);
 		/* A host that could not be reached is tried with one call. */
-		if (account->failures > 0)
-			account->budget = account_calls(work, account) ? 0 :
-				Min(account->budget, 1);
+		if (account->failures == 0)
+			continue;
+		account->budget = Min(account->budget, 1);
+		if (account_calls(work, account))
+		{
+			account->budget = 0;
+			account->opens_us = PG_INT64_MAX;	/* its answer */
+		}
 	}
 }

@@ -148,8 +148,7 @@ next_event_us(int64 now_us, int64 calls_us)
 		TimestampTz next_due = iomsg_work_next_due(&turn.work);
 
 		next_us = Min(next_us, now_us + until(next_due));
-		if (iomsg_work_has_waiting(&turn.work, now_us, &when_us) &&
-			when_us > now_us)
+		if (iomsg_work_has_waiting(&turn.work, now_us, &when_us))
 			next_us = Min(next_us, when_us);
 	}
 	if (turn.retry_at_us > now_us)
@@ -248,7 +247,7 @@ try_to_leave(int64 now_us)
 
 		if (iomsg_work_has_waiting(&turn.work, now_us, &when_us))
 		{
-			if (when_us - now_us < idle_us)
+			if (when_us == PG_INT64_MAX || when_us - now_us < idle_us)
 				return false;
 			next = Min(next, GetCurrentTimestamp() + (when_us - now_us));
 		}

@@ -144,8 +144,23 @@ iomsg_work_next_due(const Work *work)
 }
 
 /*
+ * When a service that waits for a pause to end, or for the quota, may call
+ * again, perhaps in the past by now; 0 if it waits for neither.
+ */
+static int64
+blocked_until(const Service *service, int64 now_us)
+{
+	int64		until = iomsg_work_paused_until(service, now_us);
+
+	if (service->account->budget <= 0)
+		until = Max(until, service->account->opens_us);
+	return until;
+}
+
+/*
  * Is there anything read that could leave, or will by itself?  *when_us is
- * then when the first of it may, as far as pauses and the quota go.
+ * then when the first may that waits for a pause or the quota; the others
+ * wait for an answer.
  */
 bool
 iomsg_work_has_waiting(Work *work, int64 now_us, int64 *when_us)
@@ -161,15 +176,14 @@ iomsg_work_has_waiting(Work *work, int64 now_us, int64 *when_us)
 
 		if (!iomsg_work_may_send(service))
 			continue;
-		until = iomsg_work_paused_until(service, now_us);
-		if (service->account->budget <= 0)
-			until = Max(until, service->account->opens_us);
+		until = blocked_until(service, now_us);
 		for (int j = 0; j < IOMSG_LANES; j++)
 		{
 			if (service->lanes[j].nitems == 0)
 				continue;
 			any = true;
-			*when_us = Min(*when_us, until);
+			if (until != 0)
+				*when_us = Min(*when_us, until);
 		}
 	}
 	dlist_foreach(iter, &work->active)
