@@ -8,6 +8,7 @@
 #
 #   PG_CONFIG=/path/to/pg_config   which server (default: the one in PATH)
 #   WERROR=1                       warnings are errors
+#   FAULTS=1                       with the points of src/fault.c, for tests only
 #
 # script/test runs everything on a throw-away server and installs nothing.
 
@@ -17,7 +18,12 @@ MODULE_big = io_msg
 # The control file is the one place where the version stands.
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" $(EXTENSION).control)
 
+# What makes things go wrong on purpose is in no ordinary library.
+FAULT_SOURCES = src/fault.c src/http_fault.c
 SOURCES := $(sort $(wildcard src/*.c src/core/*.c))
+ifneq ($(FAULTS),1)
+SOURCES := $(filter-out $(FAULT_SOURCES),$(SOURCES))
+endif
 OBJS = $(SOURCES:.c=.o)
 
 # sql/io_msg.sql is the schema of this version, with the files that it names
@@ -33,6 +39,10 @@ PG_CPPFLAGS = -Isrc -DIOMSG_VERSION='"$(EXTVERSION)"' \
 PG_CFLAGS = -fvisibility=hidden -Wextra -Wno-unused-parameter \
 	-Wno-sign-compare -Werror=implicit-function-declaration
 SHLIB_LINK = $(shell curl-config --libs)
+
+ifeq ($(FAULTS),1)
+PG_CPPFLAGS += -DIOMSG_FAULTS
+endif
 
 # clang does not know all of the flags that a server built with gcc hands on.
 ifneq (,$(findstring clang,$(CC)))
@@ -52,7 +62,8 @@ ISOLATION_OPTS = --inputdir=test --load-extension=io_msg
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
-EXTRA_CLEAN = test/expected $(OBJS:.o=.d) $(DATA_built).new results output_iso
+EXTRA_CLEAN = test/expected $(OBJS:.o=.d) $(FAULT_SOURCES:.c=.o) \
+	$(FAULT_SOURCES:.c=.d) $(DATA_built).new results output_iso
 
 # No bitcode: it would ask for the server's clang at build time, and nothing
 # here is worth inlining into a query.

@@ -28,8 +28,10 @@ BEGIN
 	 * Queued, nothing to send it by, and not in this worker's hands: it was
 	 * being sent where the copy was made, and nobody here can know the outcome.
 	 */
+	WITH found AS (
 	UPDATE io_msg.outbox AS o
-	   SET status = 'uncertain', reason = 'interrupted_elsewhere', settled_at = clock_timestamp()
+	   SET status = 'uncertain', reason = 'interrupted_elsewhere', attempts = o.attempts + 1,
+	       settled_at = clock_timestamp()
 	  FROM (SELECT x.id FROM io_msg.outbox AS x
 		 WHERE x.status = 'queued'
 		   AND (x.generation <> here.generation OR x.timeline <> here.timeline)
@@ -44,7 +46,13 @@ BEGIN
 		   AND (restamp.ids IS NULL OR x.id = ANY (restamp.ids))
 		   AND (restamp.before IS NULL OR x.created_at < restamp.before)
 		   FOR NO KEY UPDATE OF x SKIP LOCKED) AS h
-	 WHERE o.id = h.id;
+	 WHERE o.id = h.id RETURNING o.id, o.settled_at),
+	tried AS (
+		INSERT INTO io_msg.attempt (id, number, ended_at, class, reason)
+		SELECT f.id, coalesce((SELECT max(t.number) FROM io_msg.attempt AS t WHERE t.id = f.id), 0) + 1,
+		       f.settled_at, 'unknown', 'interrupted_elsewhere' FROM found AS f)
+	INSERT INTO io_msg.uncertain (id, since) SELECT f.id, f.settled_at FROM found AS f
+	    ON CONFLICT DO NOTHING;
 	GET DIAGNOSTICS doubtful = ROW_COUNT;
 	IF doubtful > 0 THEN
 		RAISE NOTICE 'messages that were being sent where these rows come from are uncertain now: %',
@@ -76,7 +84,7 @@ BEGIN
 		  JOIN io_msg.outbox AS o ON o.id = i.id
 		 WHERE (q.generation <> here.generation OR q.timeline <> here.timeline)
 		   AND o.generation = q.generation AND o.timeline = q.timeline
-		   AND o.status = 'sent' AND o.due_at = q.due_at
+		   AND o.status IN ('sent', 'uncertain') AND o.due_at = q.due_at
 		   AND (restamp.service_id IS NULL OR q.service_id = restamp.service_id)
 		   AND (restamp.lot IS NULL OR o.lot = restamp.lot)
 		   AND (restamp.ids IS NULL OR o.id = ANY (restamp.ids))
@@ -93,7 +101,7 @@ BEGIN
 	 WHERE (q.generation <> here.generation OR q.timeline <> here.timeline)
 	   AND NOT EXISTS (SELECT FROM io_msg.outbox AS o
 	        WHERE o.id = ANY (q.ids) AND o.generation = q.generation AND o.timeline = q.timeline
-	          AND o.status = 'sent' AND o.due_at = q.due_at);
+	          AND o.status IN ('sent', 'uncertain') AND o.due_at = q.due_at);
 	PERFORM io_msg.wake();
 	RETURN moved;
 END
@@ -182,7 +190,7 @@ DECLARE
 	names text[] := CASE io_grant.what
 		WHEN 'sender' THEN '{io_enqueue_message,io_check_profile,io_validate_message,io_payment_data,io_third_party_data,io_is_fiscal_code,io_wait}'
 		WHEN 'reader' THEN '{io_explain,io_health}'
-		WHEN 'operator' THEN '{io_explain,io_health,io_cancel,io_cancel_lot,io_retry,io_pause,io_resume,io_release}'
+		WHEN 'operator' THEN '{io_explain,io_health,io_cancel,io_cancel_lot,io_retry,io_pause,io_resume,io_release,io_resolve}'
 		END::text[];
 	inner_names CONSTANT text[] := '{reason_text,present,counters,why_database_waits,why_service_waits}';
 	command text;
@@ -248,4 +256,4 @@ END
 $$;
 REVOKE ALL ON FUNCTION io_grant(name, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION io_grant(name, text, text) IS
-'Grants a role what it takes to be a sender (for one service, or for every one that exists now), a reader (the views, io_explain, io_health) or an operator (a reader who can also cancel, retry, pause, resume and release). For the extension''s owner and superusers. What is granted can be taken back with REVOKE and by deleting from io_msg.service_role. Errors: 42501, 42704 no such role, 22023 no such service or kind, 55000 no service yet.';
+'Grants a role what it takes to be a sender (for one service, or for every one that exists now), a reader (the views, io_explain, io_health) or an operator (a reader who can also cancel, retry, resolve, pause, resume and release). For the extension''s owner and superusers. What is granted can be taken back with REVOKE and by deleting from io_msg.service_role. Errors: 42501, 42704 no such role, 22023 no such service or kind, 55000 no service yet.';

@@ -57,6 +57,12 @@ AS $$
 		WHEN 'attempts_exhausted' THEN 'IO did not take it in as many attempts as are allowed'
 		WHEN 'content_not_read' THEN 'its content could not be read for a moment'
 		WHEN 'content_unreadable' THEN 'its content could not be read'
+		WHEN 'maybe_accepted' THEN 'an earlier request may have been accepted, and no other was'
+		WHEN 'mark_unconfirmed' THEN 'no standby had confirmed that it was about to be sent'
+		WHEN 'being_verified' THEN 'IO is asked about the message id that a person gave'
+		WHEN 'not_verified' THEN 'IO does not know the message id that a person gave'
+		WHEN 'resolved_sent' THEN 'a person found that IO had accepted it'
+		WHEN 'resolved_not_sent' THEN 'a person found that IO had not accepted it'
 		WHEN 'mark_interrupted' THEN 'the worker was interrupted before it was sent'
 		WHEN 'service_stopped' THEN 'its service stopped before it was sent'
 		WHEN 'stopped_before_sending' THEN 'the worker stopped before it was sent'
@@ -95,6 +101,19 @@ REVOKE ALL ON FUNCTION io_msg.is_being_sent(io_msg.outbox) FROM PUBLIC;
 COMMENT ON FUNCTION io_msg.is_being_sent(io_msg.outbox) IS
 'Whether a row of outbox is being sent: queued, and its row in pending is taken.';
 
+CREATE FUNCTION io_msg.is_logged() RETURNS boolean
+	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT NOT EXISTS (SELECT FROM pg_class AS c
+	                    WHERE c.oid IN ('io_msg.outbox'::regclass, 'io_msg.body'::regclass, 'io_msg.pending'::regclass,
+	                                    'io_msg.uncertain'::regclass, 'io_msg.attempt'::regclass, 'io_msg.dedup_key'::regclass,
+	                                    'io_msg.drainer'::regclass, 'io_msg.installation'::regclass)
+	                      AND c.relpersistence <> 'p')
+$$;
+REVOKE ALL ON FUNCTION io_msg.is_logged() FROM PUBLIC;
+COMMENT ON FUNCTION io_msg.is_logged() IS
+'Whether the tables that say what was sent survive a crash: none has been made UNLOGGED.';
+
 CREATE FUNCTION io_msg.why_database_waits() RETURNS text
 	LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -105,6 +124,8 @@ AS $$
 		WHEN w.launcher_pid IS NULL THEN 'io_msg''s launcher is not running'
 		WHEN lower(current_setting('io_msg.enabled', true)) = 'off' THEN 'io_msg.enabled is off'
 		WHEN h.paused THEN 'the whole database is paused (io_resume lets it go on)'
+		WHEN io_msg.crash_loop() THEN 'the worker was cut off three times within 10 minutes (the server log says why; io_resume lets it go on)'
+		WHEN NOT io_msg.is_logged() THEN 'a table of io_msg is unlogged, so that a crash would lose what was sent (ALTER TABLE ... SET LOGGED mends it)'
 		WHEN w.failures > 0 THEN format('the worker failed %s times in a row, last with SQLSTATE %s (the server log says more)',
 			w.failures, w.last_sqlstate)
 		END
@@ -228,6 +249,7 @@ DECLARE
 	told text;
 BEGIN
 	told := format('was accepted by IO at %s', io_msg.in_words(o.settled_at)) || CASE
+		WHEN o.reason = 'resolved_sent' THEN ', as a person found' ELSE '' END || CASE
 		WHEN o.io_status IS NULL THEN ''
 		WHEN o.io_status_at IS NULL AND o.io_status = 'ACCEPTED' THEN ' (ACCEPTED)'
 		WHEN o.io_status = 'PROCESSED' THEN ' and is in the person''s inbox (PROCESSED)'
@@ -280,7 +302,7 @@ BEGIN
 		WHEN 'sending' THEN io_msg.explain_sending(o)
 		WHEN 'sent' THEN io_msg.explain_sent(o)
 		WHEN 'failed' THEN format('failed at %s after %s%s; io_retry puts it back', settled, io_msg.tries(o.attempts), why)
-		WHEN 'uncertain' THEN format('is uncertain since %s%s; IO may have accepted it, so it is not sent again until a person decides', settled, why)
+		WHEN 'uncertain' THEN format('is uncertain since %s%s; IO may have accepted it, so it is not sent again until a person decides (io_resolve)', settled, why)
 		WHEN 'not_allowed' THEN format('was not sent%s, as found at %s; io_retry tries again', why, settled)
 		WHEN 'expired' THEN format('expired at %s before it could be sent; io_retry sends it all the same', io_msg.in_words(o.expires_at))
 		WHEN 'cancelled' THEN format('was finished at %s without being sent%s', settled, why)

@@ -39,6 +39,16 @@ AS $$
 		 'If it is to send, call io_arm(); with adopt => true if nothing else sends these rows, as after pg_upgrade.'),
 		(h.paused, 'warning', 'database_paused',
 		 'the whole database is paused', 'io_resume() lets it go on.'),
+		(io_msg.crash_loop(), 'error', 'crash_loop',
+		 'the worker was cut off three times within 10 minutes: nothing is begun until a person lets it',
+		 'Look for the cause in the server log; io_resume() lets it go on.'),
+		(NOT io_msg.is_logged(), 'error', 'unlogged',
+		 'a table of io_msg is unlogged: nothing is sent, for a crash would lose what was sent',
+		 'ALTER TABLE ... SET LOGGED mends it.'),
+		(current_setting('io_msg.on_promotion', true) = 'trust'
+		 AND current_setting('synchronous_standby_names') = '', 'warning', 'trust_without_standby',
+		 'io_msg.on_promotion is trust, but no synchronous standby is named: a promotion holds what was queued before',
+		 'Set synchronous_standby_names, or io_msg.on_promotion to hold.'),
 		(current_setting('fsync') = 'off', 'error', 'fsync_off',
 		 'fsync is off: after a crash of the machine messages could be sent twice', 'Set fsync to on.'),
 		(current_setting('synchronous_commit') = 'off', 'info', 'synchronous_commit_off',
@@ -102,8 +112,7 @@ AS $$
 		  FROM io_msg.pending AS p CROSS JOIN io_msg.present() AS h
 		 WHERE p.generation <> h.generation OR p.timeline <> h.timeline),
 	doubt AS (
-		SELECT count(*) AS n, min(o.settled_at) AS since
-		  FROM io_msg.outbox AS o WHERE o.status = 'uncertain'),
+		SELECT count(*) AS n, min(u.since) AS since FROM io_msg.uncertain AS u),
 	elsewhere AS (
 		SELECT count(*) AS n
 		  FROM io_msg.outbox AS o CROSS JOIN io_msg.present() AS h
@@ -119,7 +128,7 @@ AS $$
 	  FROM held WHERE n > 0
 	UNION ALL
 	SELECT 'warning', 'uncertain', format('messages that are uncertain: %s, the oldest since %s', n, io_msg.in_words(since)),
-	       'IO may have accepted them: a person has to decide.'
+	       'IO may have accepted them: a person has to decide, see io_resolve.'
 	  FROM doubt WHERE n > 0
 	UNION ALL
 	SELECT 'warning', 'sending_elsewhere',
@@ -147,4 +156,4 @@ AS $$
 $$;
 REVOKE ALL ON FUNCTION io_health() FROM PUBLIC;
 COMMENT ON FUNCTION io_health() IS
-'What is wrong, worst first: severity error (nothing, or something, cannot be sent), warning (a person should look), info, and one row ok when there is neither error nor warning. code is stable, for monitoring; problem and hint are for people. Counting uncertain rows reads the whole outbox.';
+'What is wrong, worst first: severity error (nothing, or something, cannot be sent), warning (a person should look), info, and one row ok when there is neither error nor warning. code is stable, for monitoring; problem and hint are for people. Looking for rows that were being sent elsewhere reads the whole outbox.';

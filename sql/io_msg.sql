@@ -7,6 +7,7 @@
 \ir tables.sql
 \ir enqueue.sql
 \ir operate.sql
+\ir resolve.sql
 \ir arm.sql
 \ir explain.sql
 \ir health.sql

@@ -104,9 +104,59 @@ REVOKE ALL ON FUNCTION io_msg.present() FROM PUBLIC;
 COMMENT ON FUNCTION io_msg.present() IS
 'The generation and timeline that a row must carry to be sent from here, and whether this database is the one that was armed.';
 
+CREATE FUNCTION io_msg.crash_loop() RETURNS boolean
+	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM io_msg.drainer AS d LEFT JOIN io_msg.installation AS n ON true
+	                WHERE d.slot = 0 AND cardinality(d.unclean_starts) = 3
+	                  AND d.unclean_starts[3] - d.unclean_starts[1] <= interval '10 min'
+	                  AND d.unclean_starts[1] > coalesce(n.resumed_at, '-infinity'))
+$$;
+REVOKE ALL ON FUNCTION io_msg.crash_loop() FROM PUBLIC;
+COMMENT ON FUNCTION io_msg.crash_loop() IS
+'Whether the worker was cut off three times within 10 minutes, and nobody has called io_resume() since: then it begins nothing.';
+
+CREATE FUNCTION io_msg.must_be_armed(OUT generation bigint, OUT timeline integer)
+	RETURNS record LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	SELECT h.generation, h.timeline INTO generation, timeline FROM io_msg.present() AS h;
+	IF generation IS NULL THEN
+		RAISE EXCEPTION 'this database is not armed'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			      HINT = 'Call io_arm() first, if it is to send.';
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION io_msg.must_be_armed() FROM PUBLIC;
+COMMENT ON FUNCTION io_msg.must_be_armed() IS
+'What a row must carry to be sent from here. Error: 55000 nobody has ever armed this database.';
+
 /* ----------------------------------------------------------------------
  * Taking back what has not been sent
  */
+
+CREATE FUNCTION io_msg.take_back(ids bigint[], reason text) RETURNS bigint
+	LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH doubt AS MATERIALIZED (
+		SELECT DISTINCT t.id FROM io_msg.attempt AS t WHERE t.id = ANY ($1) AND t.class = 'unknown'),
+	noted AS (
+		INSERT INTO io_msg.uncertain (id, since) SELECT d.id, clock_timestamp() FROM doubt AS d
+		ON CONFLICT DO NOTHING),
+	changed AS (
+		UPDATE io_msg.outbox AS o
+		   SET settled_at = clock_timestamp(),
+		       status = CASE WHEN o.id IN (SELECT d.id FROM doubt AS d) THEN 'uncertain' ELSE 'cancelled' END,
+		       reason = CASE WHEN o.id IN (SELECT d.id FROM doubt AS d) THEN 'maybe_accepted'
+		                     ELSE concat_ws(': ', 'cancelled', $2) END
+		 WHERE o.id = ANY ($1)
+		RETURNING o.status)
+	SELECT count(*) FROM changed AS c WHERE c.status = 'cancelled'
+$$;
+REVOKE ALL ON FUNCTION io_msg.take_back(bigint[], text) FROM PUBLIC;
+COMMENT ON FUNCTION io_msg.take_back(bigint[], text) IS
+'Cancels rows whose rows in pending the caller has taken; returns how many. Those that IO may have accepted in an earlier attempt become uncertain instead.';
 
 CREATE FUNCTION io_cancel(id bigint, reason text DEFAULT NULL) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -125,13 +175,10 @@ BEGIN
 		   AND p.service_id = q.service_id AND p.priority = q.priority
 		   AND p.due_at = q.due_at AND p.id = q.id;
 		IF FOUND THEN
-			UPDATE io_msg.outbox AS o
-			   SET status = 'cancelled', settled_at = clock_timestamp(),
-			       reason = concat_ws(': ', 'cancelled', io_cancel.reason)
-			 WHERE o.id = io_cancel.id;
+			PERFORM io_msg.take_back(ARRAY[io_cancel.id], io_cancel.reason);
 			PERFORM io_msg.note('cancel', o.service_id, o.id, NULL, io_cancel.reason)
 			   FROM io_msg.outbox AS o WHERE o.id = io_cancel.id;
-			RETURN true;
+			RETURN (SELECT o.status = 'cancelled' FROM io_msg.outbox AS o WHERE o.id = io_cancel.id);
 		END IF;
 		SELECT o.status, p.id IS NOT NULL AS can_be_sent INTO seen
 		  FROM io_msg.outbox AS o LEFT JOIN io_msg.pending AS p
@@ -152,7 +199,7 @@ END
 $$;
 REVOKE ALL ON FUNCTION io_cancel(bigint, text) FROM PUBLIC;
 COMMENT ON FUNCTION io_cancel(bigint, text) IS
-'Takes back a queued message or profile check. True: it will not be sent. False: too late, it is being sent or finished (io_explain says which). Its dedup_key stays taken. Errors: P0002 no such id, 55P03 another transaction is changing it.';
+'Takes back a queued message or profile check. True: it will not be sent. False: too late, it is being sent or finished, or an earlier request may have been accepted (io_explain says which). Its dedup_key stays taken. Errors: P0002 no such id, 55P03 another transaction is changing it.';
 
 CREATE FUNCTION io_cancel_lot(lot text, service text DEFAULT NULL, reason text DEFAULT NULL)
 	RETURNS bigint
@@ -175,11 +222,7 @@ BEGIN
 		   AND p.service_id = m.service_id AND p.priority = m.priority
 		   AND p.due_at = m.due_at AND p.id = m.id
 		RETURNING p.id)
-	UPDATE io_msg.outbox AS o
-	   SET status = 'cancelled', settled_at = clock_timestamp(),
-	       reason = concat_ws(': ', 'cancelled', io_cancel_lot.reason)
-	  FROM taken AS t WHERE o.id = t.id;
-	GET DIAGNOSTICS cancelled = ROW_COUNT;
+	SELECT io_msg.take_back(array_agg(t.id), io_cancel_lot.reason) INTO cancelled FROM taken AS t;
 	PERFORM io_msg.note('cancel_lot', only_service, NULL,
 	                    jsonb_build_object('lot', io_cancel_lot.lot, 'count', cancelled),
 	                    io_cancel_lot.reason);
@@ -223,7 +266,7 @@ BEGIN
 		RAISE EXCEPTION 'message % cannot be retried: its status is %', io_retry.id, old.status
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			      HINT = CASE WHEN old.status = 'uncertain'
-			                  THEN 'IO may have accepted it: a second try could reach the citizen twice.'
+			                  THEN 'IO may have accepted it: io_resolve says what became of it, or sends it again.'
 			                  WHEN old.status = 'cancelled' THEN 'Enqueue it anew.'
 			                  ELSE 'Failed, expired and not allowed rows can be retried, and rows that a trial setting finished.' END;
 	END IF;
@@ -231,7 +274,7 @@ BEGIN
 		RAISE EXCEPTION 'message % cannot be retried: its content has been erased', io_retry.id
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Enqueue it anew.';
 	END IF;
-	SELECT * INTO here FROM io_msg.present();
+	here := io_msg.must_be_armed();
 	/* An expiry that has passed would only finish the row again. */
 	UPDATE io_msg.outbox AS o
 	   SET status = 'queued', attempts = 0, generation = here.generation,
@@ -291,7 +334,9 @@ DECLARE
 	changed boolean;
 BEGIN
 	IF one IS NULL THEN
-		UPDATE io_msg.installation SET paused = false WHERE paused;
+		changed := io_msg.crash_loop();
+		UPDATE io_msg.installation SET paused = false, resumed_at = clock_timestamp()
+		 WHERE paused OR changed;
 		changed := FOUND;
 	ELSE
 		SELECT s.paused INTO changed FROM io_msg.service AS s WHERE s.id = one
@@ -307,4 +352,4 @@ END
 $$;
 REVOKE ALL ON FUNCTION io_resume(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION io_resume(text, text) IS
-'Lets a paused service go on, or one that stopped because IO refused its key; with no service, the whole database (each service''s own pause stays). False: nothing was paused or stopped. Error: 22023 no such service.';
+'Lets a paused service go on, or one that stopped because IO refused its key; with no service, the whole database, also after a crash loop (each service''s own pause stays). False: nothing was paused or stopped. Error: 22023 no such service.';

@@ -78,16 +78,18 @@ CREATE VIEW io_msg.queue AS
 		 CROSS JOIN LATERAL unnest(d.in_flight || d.orphans) AS i (id)
 		  JOIN io_msg.outbox AS o ON o.id = i.id AND o.status = 'queued'
 		 GROUP BY o.service_id),
+	doubt AS (
+		SELECT o.service_id, count(*) AS uncertain
+		  FROM io_msg.uncertain AS u JOIN io_msg.outbox AS o ON o.id = u.id
+		 GROUP BY o.service_id),
 	settled AS (
-		SELECT o.service_id,
-		       count(*) FILTER (WHERE o.status = 'uncertain') AS uncertain,
-		       count(*) FILTER (WHERE o.settled_at > h.at - interval '1 min') / 60.0 AS settled_per_s
+		SELECT o.service_id, count(*) / 60.0 AS settled_per_s
 		  FROM io_msg.outbox AS o CROSS JOIN here AS h
-		 WHERE o.status = 'uncertain' OR o.settled_at > h.at - interval '1 min'
+		 WHERE o.settled_at > h.at - interval '1 min'
 		 GROUP BY o.service_id)
 	SELECT s.name AS service, coalesce(w.due, 0) AS due, coalesce(w.scheduled, 0) AS scheduled,
 	       coalesce(w.held, 0) AS held, coalesce(t.sending, 0) AS sending,
-	       coalesce(d.uncertain, 0) AS uncertain, w.oldest_due_at,
+	       coalesce(u.uncertain, 0) AS uncertain, w.oldest_due_at,
 	       h.at - w.oldest_due_at AS oldest_due_age, w.next_due_at,
 	       round(coalesce(d.settled_per_s, 0), 2) AS settled_per_s,
 	       CASE WHEN coalesce(w.due, 0) > 0 THEN
@@ -97,10 +99,19 @@ CREATE VIEW io_msg.queue AS
 	  FROM io_msg.service AS s
 	  LEFT JOIN waiting AS w ON w.service_id = s.id
 	  LEFT JOIN taken AS t ON t.service_id = s.id
+	  LEFT JOIN doubt AS u ON u.service_id = s.id
 	  LEFT JOIN settled AS d ON d.service_id = s.id
 	 CROSS JOIN here AS h;
 COMMENT ON VIEW io_msg.queue IS
 'Each service: rows due now, scheduled for later (retries included), held, being sent, uncertain; since when the oldest due row waits; how many rows a second left our hands over the last minute, and when what is due now would be through at that rate; why nothing leaves at the moment (null: it flows). Messages and profile checks. Reads the whole outbox.';
+
+CREATE VIEW io_msg.message_attempt WITH (security_barrier) AS
+	SELECT t.id, s.name AS service, o.reference, t.number, t.marked_at, t.ended_at, t.class, t.reason,
+	       io_msg.reason_text(t.reason) AS explanation, t.http_status, t.duration_ms, t.phase, t.key
+	  FROM io_msg.attempt AS t JOIN io_msg.outbox AS o ON o.id = t.id
+	  LEFT JOIN io_msg.service AS s ON s.id = o.service_id;
+COMMENT ON VIEW io_msg.message_attempt IS
+'For support: the attempts to send a message that did not simply end in sent, with the words for the reason. No content and no fiscal code.';
 
 CREATE VIEW io_msg.unreachable WITH (security_barrier) AS
 	SELECT o.id, s.name AS service, o.fiscal_code, o.reference, o.lot,

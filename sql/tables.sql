@@ -42,7 +42,9 @@ CREATE TABLE io_msg.service (
 	                           CHECK (max_allowed_payment_amount BETWEEN 0 AND 9999999999),
 	only_recipients            text[],
 	profile_max_age            interval NOT NULL DEFAULT '1 h' CHECK (profile_max_age BETWEEN '0 s' AND '100 years'),
-	profile_negative_max_age   interval NOT NULL DEFAULT '10 min' CHECK (profile_negative_max_age BETWEEN '0 s' AND '100 years')
+	profile_negative_max_age   interval NOT NULL DEFAULT '10 min' CHECK (profile_negative_max_age BETWEEN '0 s' AND '100 years'),
+	on_uncertain               text NOT NULL DEFAULT 'hold' CHECK (on_uncertain IN ('hold', 'resend')),
+	on_server_error            text NOT NULL DEFAULT 'retry' CHECK (on_server_error IN ('retry', 'uncertain'))
 );
 ALTER SEQUENCE io_msg.service_id_seq OWNED BY io_msg.service.id;
 COMMENT ON TABLE io_msg.service IS
@@ -51,6 +53,10 @@ COMMENT ON COLUMN io_msg.service.only_recipients IS
 'For trials: when set, nothing leaves for a fiscal code that is not listed. IO has no test environment.';
 COMMENT ON COLUMN io_msg.service.dry_run IS
 'Messages are validated and queued, then finished without any call to IO.';
+COMMENT ON COLUMN io_msg.service.on_uncertain IS
+'hold: a message that IO may have accepted waits for a person. resend: it is sent again, and may reach the citizen twice.';
+COMMENT ON COLUMN io_msg.service.on_server_error IS
+'retry: after IO''s own error 500, which says that the message was not taken, it is tried again. uncertain: it waits for a person.';
 
 CREATE TABLE io_msg.service_role (
 	service_id integer NOT NULL REFERENCES io_msg.service ON DELETE CASCADE,
@@ -185,6 +191,14 @@ CREATE TABLE io_msg.profile (
 COMMENT ON TABLE io_msg.profile IS
 'IO''s last answer about a person for a service: on IO at all, and willing to hear from this service.';
 
+/*
+ * Without statistics, which would keep codes and texts of people for whoever
+ * reads the catalogs, also when their rows are gone.  No plan needs them.
+ */
+ALTER TABLE io_msg.outbox ALTER COLUMN fiscal_code SET STATISTICS 0;
+ALTER TABLE io_msg.body ALTER COLUMN body SET STATISTICS 0;
+ALTER TABLE io_msg.profile ALTER COLUMN fiscal_code SET STATISTICS 0;
+
 /* ----------------------------------------------------------------------
  * Who may act: this database, its worker, people
  */
@@ -197,6 +211,7 @@ CREATE TABLE io_msg.installation (
 	database_oid      oid NOT NULL,
 	instance          text NOT NULL,
 	paused            boolean NOT NULL DEFAULT false,
+	resumed_at        timestamptz,
 	armed_at          timestamptz NOT NULL
 );
 
@@ -204,16 +219,59 @@ CREATE TABLE io_msg.installation (
  * Never dumped: the worker of this database and what it is sending.  Each
  * transaction of the worker rewrites in_flight where the epoch is still its
  * own: who raises the epoch has taken its place.  orphans are what a worker
- * that died was sending, until each is uncertain.
+ * that died was sending, until each is uncertain.  running is true from a
+ * worker's first work to its planned end: where the next one finds it true,
+ * the one before was cut off, and unclean_starts has the last three of those.
+ * synchronous is whether its last mark waited for a standby: what a promoted
+ * server finds there decides, once for a timeline, whether rows from before it
+ * may flow by themselves; those of timelines below held_before never do.
  */
 CREATE TABLE io_msg.drainer (
-	slot       smallint PRIMARY KEY,
-	epoch      bigint NOT NULL,
-	started_at timestamptz,
-	orphans    bigint[] NOT NULL DEFAULT '{}',
-	in_flight  bigint[] NOT NULL DEFAULT '{}'
+	slot           smallint PRIMARY KEY,
+	epoch          bigint NOT NULL,
+	started_at     timestamptz,
+	running        boolean NOT NULL DEFAULT false,
+	unclean_starts timestamptz[] NOT NULL DEFAULT '{}',
+	orphans        bigint[] NOT NULL DEFAULT '{}',
+	in_flight      bigint[] NOT NULL DEFAULT '{}',
+	synchronous    boolean NOT NULL DEFAULT false,
+	timeline       integer NOT NULL DEFAULT 0,
+	held_before    integer NOT NULL DEFAULT 0
 ) WITH (fillfactor = 20);
 INSERT INTO io_msg.drainer (slot, epoch) VALUES (0, 0);
+
+/* ----------------------------------------------------------------------
+ * What is kept for those who ask later
+ */
+
+/*
+ * The uncertain rows of outbox, so that they can be counted at any time: an
+ * index on a status would cost every message a second place on disk.
+ */
+CREATE TABLE io_msg.uncertain (
+	id    bigint PRIMARY KEY,
+	since timestamptz NOT NULL
+);
+COMMENT ON TABLE io_msg.uncertain IS
+'The messages that IO may have accepted, until a person says what became of them (io_resolve).';
+
+CREATE TABLE io_msg.attempt (
+	id          bigint NOT NULL,
+	number      integer NOT NULL,
+	marked_at   timestamptz,
+	ended_at    timestamptz NOT NULL,
+	class       text NOT NULL CHECK (class IN ('accepted', 'refused', 'retry', 'throttled', 'key',
+	            'service', 'not_sent', 'unknown')),
+	reason      text,
+	http_status smallint,
+	duration_ms integer,
+	phase       text CHECK (phase IN ('none', 'connecting', 'connected', 'ready', 'sent', 'status',
+	            'headers', 'body', 'done')),
+	key         text CHECK (key IN ('primary', 'secondary')),
+	PRIMARY KEY (id, number)
+);
+COMMENT ON TABLE io_msg.attempt IS
+'Attempts to send that did not simply end in sent: number counts those of a message, marked_at is when it was set aside for sending, class what the answer (or its lack) means, phase how far the connection came, duration_ms the whole request. Never changed.';
 
 CREATE TABLE io_msg.audit (
 	at           timestamptz NOT NULL,
@@ -226,7 +284,24 @@ CREATE TABLE io_msg.audit (
 	reason       text
 );
 COMMENT ON TABLE io_msg.audit IS
-'What people did to the flow: arm, release, cancel, retry, pause, resume.';
+'What people did to the flow: arm, release, resolve, cancel, retry, pause, resume, grant; and what a promotion let go. Never changed.';
+
+CREATE FUNCTION io_msg.refuse_change() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION 'rows of % are never changed or removed', TG_RELID::regclass
+		USING ERRCODE = 'object_not_in_prerequisite_state';
+END
+$$;
+REVOKE ALL ON FUNCTION io_msg.refuse_change() FROM PUBLIC;
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON io_msg.attempt
+	FOR EACH STATEMENT EXECUTE FUNCTION io_msg.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON io_msg.audit
+	FOR EACH STATEMENT EXECUTE FUNCTION io_msg.refuse_change();
+ALTER TABLE io_msg.attempt ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE io_msg.audit ENABLE ALWAYS TRIGGER append_only;
 
 SELECT pg_catalog.pg_extension_config_dump('io_msg.account', '');
 SELECT pg_catalog.pg_extension_config_dump('io_msg.service_id_seq', '');
@@ -239,6 +314,8 @@ SELECT pg_catalog.pg_extension_config_dump('io_msg.pending', '');
 SELECT pg_catalog.pg_extension_config_dump('io_msg.poll', '');
 SELECT pg_catalog.pg_extension_config_dump('io_msg.dedup_key', '');
 SELECT pg_catalog.pg_extension_config_dump('io_msg.profile', '');
+SELECT pg_catalog.pg_extension_config_dump('io_msg.uncertain', '');
+SELECT pg_catalog.pg_extension_config_dump('io_msg.attempt', '');
 SELECT pg_catalog.pg_extension_config_dump('io_msg.audit', '');
 
 /* ----------------------------------------------------------------------

@@ -7,6 +7,7 @@
 
 #include "calls.h"
 #include "exchange.h"
+#include "fault.h"
 #include "outcome.h"
 #include "settings.h"
 
@@ -56,6 +57,8 @@ start_call(HttpClient *http, WorkItem *item, ItemState under_way,
 	if (!iomsg_quota_take(&item->service->account->quota, now_us, when_us))
 		return false;
 	item->state = under_way;
+	if (under_way == ITEM_SENDING)
+		FAULT_POINT("before_request");
 	if (iomsg_exchange_start(http, item, now_us))
 		return true;
 	item->state = before;
@@ -72,12 +75,12 @@ take_back(WorkItem *item, bool may_post, int64 now_us)
 	int64		max_age_us = iomsg_max_mark_age_ms * INT64CONST(1000);
 
 	if (!may_post)
-		iomsg_outcome_not_sent(item, "stopped_before_sending", 0);
+		iomsg_work_not_sent(item, "stopped_before_sending", 0);
 	else if (!iomsg_work_may_send(item->service) ||
 			 item->service->dry_run || item->service->pause_until_us > now_us)
-		iomsg_outcome_not_sent(item, "service_stopped", 0);
+		iomsg_work_not_sent(item, "service_stopped", 0);
 	else if (now_us - item->marked_us > max_age_us / 2)
-		iomsg_outcome_not_sent(item, "stale_mark", 0);
+		iomsg_work_not_sent(item, "stale_mark", 0);
 	else
 		return false;
 	return true;

@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "fault.h"
 #include "outbox.h"
 #include "outbox_sql.h"
 #include "statement.h"
@@ -137,6 +138,7 @@ take_row(Work *work, Service *service, int lane, Datum *v, bool *n)
 	item->attempts = DatumGetInt16(v[5]);
 	item->expires_at = time_or_never(v[6], n[6]);
 	item->due_date = DT_NOEND;
+	item->doubtful = DatumGetBool(v[10]);
 	item->profile_known = !n[9];
 	if (item->profile_known)
 	{
@@ -166,8 +168,8 @@ probe_messages(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 
 	for (uint64 row = 0; row < nrows; row++)
 	{
-		Datum		v[10];
-		bool		n[10];
+		Datum		v[11];
+		bool		n[11];
 		int			i;
 
 		heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
@@ -208,7 +210,11 @@ take_poll(Work *work, PollBatch *batch, Datum *v, bool *n)
 									  DatumGetInt64(v[3]));
 
 	if (item == NULL)
+	{
+		/* In hand by another batch, and of no use there: read it again. */
+		batch->forgotten |= batch->open == 0;
 		return;
+	}
 	item->kind = ITEM_POLL;
 	item->batch = batch;
 	batch->open++;
@@ -216,6 +222,7 @@ take_poll(Work *work, PollBatch *batch, Datum *v, bool *n)
 	item->expires_at = DT_NOEND;
 	copy_text(item->fiscal_code, sizeof(item->fiscal_code), v[4], n[4]);
 	item->polls = DatumGetInt16(v[5]);
+	item->verifying = DatumGetBool(v[14]);
 	item->sent_at = n[6] ? GetCurrentTimestamp() : DatumGetTimestampTz(v[6]);
 	item->due_date = time_or_never(v[7], n[7]);
 	item->advanced = DatumGetBool(v[8]);
@@ -247,8 +254,8 @@ probe_polls(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 
 	for (uint64 row = 0; row < nrows; row++)
 	{
-		Datum		v[14];
-		bool		n[14];
+		Datum		v[15];
+		bool		n[15];
 		int			i;
 		TimestampTz due_at;
 		int64		first_id;
@@ -274,9 +281,7 @@ probe_polls(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 	}
 }
 
-/*
- * Read what is due and not yet in hand.
- */
+/* Read what is due and not yet in hand. */
 void
 iomsg_claim_probe(Outbox *outbox, Work *work, TimestampTz now)
 {
@@ -335,7 +340,10 @@ iomsg_claim_mark(Outbox *outbox, WorkItem **items, int nitems)
 										c == 2 ? TIMESTAMPTZOID : INT8OID);
 	args[4] = Int64GetDatum(outbox->generation);
 	args[5] = Int32GetDatum(outbox->timeline);
+	FAULT_POINT("before_claim");
 	nrows = iomsg_statement_run(&mark, args, NULL);
+	FAULT_POINT("after_claim");
+	FAULT_NOTE(FAULT_MARK);
 
 	for (uint64 row = 0; row < nrows; row++)
 	{
@@ -357,8 +365,7 @@ iomsg_claim_mark(Outbox *outbox, WorkItem **items, int nitems)
 }
 
 /*
- * Read the content of marked items, in UTF-8, into the work's memory.  One
- * whose content is gone keeps a NULL body.
+ * Read the content of marked items, in UTF-8; one without keeps a NULL body.
  */
 void
 iomsg_claim_load(WorkItem **items, int nitems, Work *work)
@@ -371,6 +378,7 @@ iomsg_claim_load(WorkItem **items, int nitems, Work *work)
 	for (int i = 0; i < nitems; i++)
 		ids[i] = Int64GetDatum(items[i]->id);
 	arg = iomsg_statement_array(ids, NULL, nitems, INT8OID);
+	FAULT_POINT("before_content");
 	nrows = iomsg_statement_run(&load, &arg, NULL);
 	for (uint64 row = 0; row < nrows; row++)
 	{
@@ -379,6 +387,7 @@ iomsg_claim_load(WorkItem **items, int nitems, Work *work)
 																	 &isnull));
 		char	   *utf8 = pg_server_to_any(content, strlen(content), PG_UTF8);
 
+		FAULT_CONTENT(utf8);
 		for (int i = 0; i < nitems; i++)
 		{
 			if (items[i]->id != id)

@@ -25,6 +25,7 @@
 #include "calls.h"
 #include "compat.h"
 #include "drainer.h"
+#include "fault.h"
 #include "http.h"
 #include "settings.h"
 #include "signals.h"
@@ -87,6 +88,7 @@ obey_stop(int64 now_us)
 {
 	if (!iomsg_signals_stop_requested() || turn.stopping)
 		return;
+	FAULT_POINT("at_stop");
 	turn.stopping = true;
 	stop_deadline_us = now_us + iomsg_shutdown_grace_ms * INT64CONST(1000);
 	iomsg_signals_commit_locally();
@@ -138,7 +140,7 @@ next_event_us(int64 now_us, int64 calls_us)
 {
 	int64		next_us = Min(calls_us, next_roster_us);
 	int64		http_us = iomsg_http_next_timeout_us(http, now_us);
-	int64		idle_us = iomsg_idle_exit_ms * INT64CONST(1000);
+	int64		idle_us = iomsg_turn_linger_us(&turn);
 	int64		when_us;
 
 	if (http_us >= 0)
@@ -229,12 +231,12 @@ log_unwritten(void)
 static bool
 try_to_leave(int64 now_us)
 {
-	int64		idle_us = iomsg_idle_exit_ms * INT64CONST(1000);
+	int64		idle_us = iomsg_turn_linger_us(&turn);
 	TimestampTz due = GetCurrentTimestamp() +
 		iomsg_sweep_ms * INT64CONST(1000);
 	int64		when_us;
 
-	if (turn.work.nactive > 0 || turn.failures > 0 ||
+	if (turn.work.nactive > 0 || turn.retry_at_us > now_us ||
 		iomsg_turn_waits_for_lock(&turn) ||
 		iomsg_turn_needed(&turn, now_us) ||
 		iomsg_work_pauses(&turn.work, now_us))
@@ -255,7 +257,8 @@ try_to_leave(int64 now_us)
 			return false;
 		due = Min(due, next);
 	}
-	left = iomsg_slots_leave(due);
+	/* Whoever asks from here on is heard by iomsg_slots_leave(). */
+	left = iomsg_errands_retire(&turn) && iomsg_slots_leave(due);
 	return left;
 }
 
@@ -343,6 +346,7 @@ run_turn(void)
 {
 	int64		now_us = iomsg_http_now_us();
 	int64		calls_us;
+	bool		may_begin;
 	IoMsgWake	wake;
 
 	MemoryContextReset(turn_context);
@@ -364,19 +368,17 @@ run_turn(void)
 	now_us = iomsg_http_now_us();
 	if (turn.work.nactive > 0)
 		last_work_us = now_us;
-	if (!iomsg_turn_may_begin(&turn))
+	may_begin = iomsg_turn_may_begin(&turn) && turn.outbox.taken_over;
+	if (!may_begin)
 		iomsg_turn_put_back_ready(&turn);
-	calls_us = iomsg_calls_start(http, &turn.work,
-								 iomsg_turn_may_begin(&turn), now_us);
+	calls_us = iomsg_calls_start(http, &turn.work, may_begin, now_us);
 	if (is_finished(now_us) || try_to_leave(now_us))
 		return false;
 	wait_for_something(now_us, next_event_us(now_us, calls_us));
 	return true;
 }
 
-/*
- * The drainer's life.
- */
+/* The drainer's life. */
 void
 iomsg_drainer_main(Datum main_arg)
 {
@@ -385,6 +387,7 @@ iomsg_drainer_main(Datum main_arg)
 		while (run_turn())
 			 /* again */ ;
 		log_unwritten();
+		(void) iomsg_errands_retire(&turn);
 		if (turn.gone && !turn.other_version)
 		{
 			left = true;

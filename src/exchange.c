@@ -200,7 +200,6 @@ iomsg_exchange_finish(Work *work, WorkItem *item, const HttpResult *result,
 	if (result->status > 0 && end.verdict.kind != VERDICT_THROTTLED)
 		iomsg_quota_answered(&item->service->account->quota, call_kind(item),
 							 item->taken_us, iomsg_http_now_us());
-	memset(&item->outcome, 0, sizeof(item->outcome));
 	iomsg_outcome_apply(&end);
 	explicit_bzero(&end.io, sizeof(end.io));
 }

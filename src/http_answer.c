@@ -8,6 +8,7 @@
  * exchange.
  */
 #include "http_exchange.h"
+#include "http_fault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,7 @@ take_status(Exchange *exchange, const char *line, size_t len)
 	result->status = read_status(line, len);
 	if (result->status == 0)
 		return;
+	HTTP_FAULT_POINT(exchange, "after_status");
 	result->phase = HTTP_PHASE_STATUS;
 	answer_by_us = iomsg_http_now_us() + exchange->answer_timeout_us;
 	if (answer_by_us < exchange->deadline_us)

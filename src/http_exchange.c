@@ -9,6 +9,7 @@
  */
 #include "clock.h"
 #include "http_exchange.h"
+#include "http_fault.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,7 +266,8 @@ iomsg_http_exchange_prepare(Exchange *exchange, const HttpRequest *request)
 		SET(CURLOPT_PROXY, proxy) &&
 		SET(CURLOPT_PROXY_CAINFO, ca_file) &&
 		SET(CURLOPT_PROXY_CAPATH, ca_path) &&
-		set_method(exchange, request);
+		set_method(exchange, request) &&
+		HTTP_FAULT_WATCH(exchange, request->body_len);
 }
 
 /* How far an exchange came that never was handed to the wire. */
@@ -298,6 +300,8 @@ iomsg_http_exchange_finish(Exchange *exchange, CURLcode code)
 
 	if (code == CURLE_OK && !exchange->has_headers)
 		code = CURLE_PARTIAL_FILE;
+	if (result->status != 0)
+		HTTP_FAULT_POINT(exchange, "after_body");
 	if (code == CURLE_OK)
 		result->phase = HTTP_PHASE_DONE;
 	else if (result->phase == HTTP_PHASE_NONE)

@@ -49,6 +49,9 @@ typedef struct Exchange
 	char	   *answer;
 	size_t		answer_size;
 	HttpResult	result;
+#ifdef IOMSG_FAULTS
+	size_t		fault_left;		/* of the body, to be sent */
+#endif
 } Exchange;
 
 /* http_exchange.c */

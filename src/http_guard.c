@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "http_address.h"
+#include "http_fault.h"
 
 #define MAX_TEXT 8000
 
@@ -69,7 +70,8 @@ iomsg_http_split_url(const char *url, char *host, size_t host_size,
 	bool		valid;
 	size_t		i;
 
-	valid = parsed != NULL && is_plain(url) &&
+	/* An empty query or fragment is none to libcurl, but cuts the path. */
+	valid = parsed != NULL && is_plain(url) && strpbrk(url, "?#") == NULL &&
 		curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
 		copy_part(parsed, CURLUPART_SCHEME, scheme, sizeof(scheme)) &&
 		copy_part(parsed, CURLUPART_HOST, host, host_size);
@@ -191,6 +193,7 @@ iomsg_http_guard_sending(void *context, char *peer, char *local,
 		result->guard_refused = true;
 		return CURL_PREREQFUNC_ABORT;
 	}
+	HTTP_FAULT_POINT(exchange, "in_guard");
 	result->sendings++;
 	result->phase = HTTP_PHASE_SENT;
 	return CURL_PREREQFUNC_OK;

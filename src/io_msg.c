@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "fault.h"
 #include "launcher.h"
 #include "quota.h"
 #include "settings.h"
@@ -28,6 +29,7 @@ PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
+	FAULT_DEFINE();
 	iomsg_settings_define();
 
 	/* pg_upgrade starts servers of its own: nothing may be sent from them. */

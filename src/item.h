@@ -55,6 +55,10 @@ typedef struct Outcome
 	const char *reason;			/* a constant, or NULL */
 	int			http_status;	/* 0: none */
 	bool		counted;		/* an attempt that counts */
+	const char *class;			/* of the attempt; NULL: nothing was sent */
+	const char *answer;			/* and why */
+	const char *phase;			/* how far its connection came, or NULL */
+	int			duration_ms;	/* of the request, -1: there was none */
 	TimestampTz next_due;		/* to send again or to poll; DT_NOEND: never */
 	char		message_id[IOMSG_MESSAGE_ID_SIZE];
 	char		io_status[IOMSG_STATUS_SIZE];	/* "": as it was */
@@ -74,6 +78,7 @@ typedef struct WorkItem
 	TimestampTz expires_at;		/* DT_NOEND: never */
 	char		fiscal_code[IOMSG_FISCAL_CODE_SIZE];
 	int			attempts;
+	bool		doubtful;		/* IO may have accepted it before */
 	bool		marked;			/* the row is in flight, durably */
 	int64		marked_us;
 	char	   *body;			/* UTF-8, while MARKED */
@@ -94,6 +99,7 @@ typedef struct WorkItem
 	/* of a sent message */
 	PollBatch  *batch;
 	int			polls;
+	bool		verifying;		/* uncertain; a person has given its id */
 	TimestampTz sent_at;
 	TimestampTz due_date;		/* DT_NOEND: none */
 	bool		advanced;
@@ -106,6 +112,7 @@ typedef struct WorkItem
 	Outcome		outcome;
 	bool		written;		/* in the present transaction */
 	bool		tried;			/* to be written, before */
+	bool		lost;			/* its row has become something else */
 } WorkItem;
 
 #endif							/* IOMSG_ITEM_H */

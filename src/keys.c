@@ -22,16 +22,11 @@
 #include "keys.h"
 #include "settings.h"
 
+StaticAssertDecl(IOMSG_KEY_NAME_SIZE >= NAMEDATALEN,
+				 "a database's name must fit into a line of the key file");
+
 /* Far more than thousands of services need. */
 #define MAX_FILE_SIZE (1024 * 1024)
-
-typedef struct KeyLine
-{
-	char		database[NAMEDATALEN];
-	char		service[NAMEDATALEN + 1];
-	char		primary[IOMSG_KEY_SIZE];
-	char		secondary[IOMSG_KEY_SIZE];
-} KeyLine;
 
 struct IoMsgKeyFile
 {
@@ -128,76 +123,6 @@ read_file(const char *path, struct stat *st, IoMsgKeyState *state)
 	return text;
 }
 
-/*
- * Take the next word of a line into a buffer.  Returns false at the end of
- * the line or at a comment; sets *bad where the word cannot be.
- */
-static bool
-next_word(const char **cursor, char *word, size_t size, bool *bad)
-{
-	const char *p = *cursor + strspn(*cursor, " \t\r");
-	bool		quoted = *p == '"';
-	size_t		length = 0;
-
-	if (*p == '\0' || *p == '\n' || *p == '#')
-		return false;
-	p += quoted;
-	for (; *p != '\0' && *p != '\n'; p++)
-	{
-		if (quoted && *p == '"' && *++p != '"')
-			break;
-		if (!quoted && strchr(" \t\r", *p) != NULL)
-			break;
-		if (length + 1 >= size || (unsigned char) *p < ' ')
-		{
-			*bad = true;
-			break;
-		}
-		word[length++] = *p;
-	}
-	word[length] = '\0';
-	*bad |= length == 0 || (quoted && p[-1] != '"') ||
-		strchr(" \t\r\n", *p) == NULL;
-	*cursor = p;
-	return !*bad;
-}
-
-/*
- * A key goes into a header: printable ASCII without blanks, nothing else.
- */
-static bool
-is_key(const char *word)
-{
-	for (const char *p = word; *p != '\0'; p++)
-	{
-		if (*p < 0x21 || *p > 0x7e)
-			return false;
-	}
-	return true;
-}
-
-/*
- * Parse one line.  Returns false for a blank line or a comment; *bad says
- * that it is neither a key line nor those.
- */
-static bool
-parse_line(const char *text, KeyLine *line, bool *bad)
-{
-	char		rest[2];
-
-	memset(line, 0, sizeof(*line));
-	*bad = false;
-	if (!next_word(&text, line->database, sizeof(line->database), bad))
-		return false;
-	if (!next_word(&text, line->service, sizeof(line->service), bad) ||
-		!next_word(&text, line->primary, sizeof(line->primary), bad))
-		*bad = true;
-	else if (next_word(&text, line->secondary, sizeof(line->secondary), bad))
-		*bad |= next_word(&text, rest, sizeof(rest), bad);
-	*bad |= !is_key(line->primary) || !is_key(line->secondary);
-	return !*bad;
-}
-
 static void
 add_line(IoMsgKeyFile *file, const KeyLine *line)
 {
@@ -222,13 +147,14 @@ parse_text(IoMsgKeyFile *file, const char *text, const char *path)
 {
 	int			number = 1;
 	KeyLine		line;
-	bool		bad;
+	KeyLineKind kind;
 
 	for (; text != NULL; number++)
 	{
-		if (parse_line(text, &line, &bad))
+		kind = iomsg_key_line_parse(text, &line);
+		if (kind == KEY_LINE_KEYS)
 			add_line(file, &line);
-		else if (bad)
+		else if (kind == KEY_LINE_BAD)
 		{
 			file->state = KEYS_MALFORMED;
 			ereport(LOG,

@@ -7,7 +7,8 @@
 
 #include "postgres.h"
 
-#define IOMSG_KEY_SIZE	129		/* the longest key and its NUL */
+#include "core/key_line.h"
+
 #define IOMSG_KEY_MARK_SIZE 17	/* hexadecimal digits and NUL */
 
 typedef enum IoMsgKeyState

@@ -31,6 +31,7 @@
 #include "compat.h"
 #include "launcher.h"
 #include "settings.h"
+#include "signals.h"
 #include "slots.h"
 
 /* A drainer that was registered and has not come up yet. */
@@ -239,6 +240,7 @@ set_up(void)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	iomsg_signals_harden_settings();
 
 	launcher_context = AllocSetContextCreate(TopMemoryContext,
 											 "io_msg launcher",

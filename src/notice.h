@@ -8,7 +8,8 @@
 #include "postgres.h"
 
 #include "outbox.h"
+#include "work.h"
 
-extern void iomsg_notice_held(const Outbox *outbox);
+extern void iomsg_notice_standing(const Outbox *outbox, const Work *work);
 
 #endif							/* IOMSG_NOTICE_H */

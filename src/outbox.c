@@ -21,23 +21,24 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "fault.h"
 #include "installation.h"
 #include "outbox.h"
 #include "outbox_sql.h"
 #include "settings.h"
 #include "statement.h"
+#include "standby.h"
 
 static IoMsgStatement installation = {.sql = SQL_INSTALLATION, .nargs = 1,
 .types = {INT4OID}};
 static IoMsgStatement take_over = {.sql = SQL_TAKE_OVER};
-static IoMsgStatement write_in_flight = {.sql = SQL_IN_FLIGHT, .nargs = 2,
-.types = {INT8ARRAYOID, INT8OID}};
+static IoMsgStatement write_in_flight = {.sql = SQL_IN_FLIGHT, .nargs = 3,
+.types = {INT8ARRAYOID, INT8OID, BOOLOID}};
 static IoMsgStatement read_in_flight = {.sql = SQL_READ_IN_FLIGHT, .nargs = 1,
 .types = {INT8OID}};
-static IoMsgStatement settle_orphans = {.sql = SQL_ORPHANS_SETTLE, .nargs = 1,
-.types = {INT8ARRAYOID}};
-static IoMsgStatement orphans_left = {.sql = SQL_ORPHANS_LEFT, .nargs = 2,
-.types = {INT8ARRAYOID, INT8OID}};
+static IoMsgStatement crash_loop = {.sql = SQL_CRASH_LOOP};
+static IoMsgStatement retire = {.sql = SQL_RETIRE, .nargs = 1,
+.types = {INT8OID}};
 
 /*
  * Is the extension here, the same as before, and of our version?
@@ -75,6 +76,8 @@ iomsg_outbox_begin(Outbox *outbox)
 	OutboxState state;
 
 	outbox->took_over_now = false;
+	outbox->judged_now = false;
+	FAULT_BEGIN();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -102,18 +105,24 @@ iomsg_outbox_begin(Outbox *outbox)
 void
 iomsg_outbox_commit(Outbox *outbox)
 {
+	FAULT_BEFORE_COMMIT();
 	SPI_finish();
 	SetUserIdAndSecContext(outbox->saved_user, outbox->saved_context);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	/* Whatever fails from here on, these have happened. */
+	outbox->took_over_now = false;
+	if (outbox->judged_now)
+		iomsg_orphans_judged(outbox);
+	FAULT_AFTER_COMMIT();
 	(void) pgstat_report_stat(false);
 }
 
 /*
  * Another worker has raised the epoch: nothing of ours may count any more.
  */
-static void
-report_fenced(Outbox *outbox)
+void
+iomsg_outbox_report_fenced(Outbox *outbox)
 {
 	outbox->fenced = true;
 	ereport(ERROR,
@@ -124,8 +133,8 @@ report_fenced(Outbox *outbox)
 /*
  * A bigint[] as a C array in the work's memory, which the caller frees.
  */
-static int
-copy_ids(Datum datum, Work *work, int64 **ids)
+int
+iomsg_outbox_copy_ids(Datum datum, Work *work, int64 **ids)
 {
 	ArrayType  *array = DatumGetArrayTypeP(datum);
 	Datum	   *values;
@@ -146,11 +155,14 @@ keep_orphans(Outbox *outbox, Work *work, Datum datum)
 {
 	if (outbox->orphans)
 		pfree(outbox->orphans);
-	outbox->norphans = copy_ids(datum, work, &outbox->orphans);
+	outbox->norphans = iomsg_outbox_copy_ids(datum, work, &outbox->orphans);
 }
 
-static Datum
-ids_datum(const int64 *ids, int nids)
+/*
+ * The other way round, as an argument of a statement.
+ */
+Datum
+iomsg_outbox_ids(const int64 *ids, int nids)
 {
 	Datum	   *values = palloc(Max(nids, 1) * sizeof(Datum));
 
@@ -167,8 +179,8 @@ void
 iomsg_outbox_read_installation(Outbox *outbox, Work *work)
 {
 	IoMsgIdentity identity;
-	Datum		values[8];
-	bool		isnull[8];
+	Datum		values[13];
+	bool		isnull[13];
 	Datum		timeline;
 
 	iomsg_installation_identity(&identity);
@@ -189,16 +201,22 @@ iomsg_outbox_read_installation(Outbox *outbox, Work *work)
 		DatumGetObjectId(values[2]) == identity.database &&
 		strcmp(TextDatumGetCString(values[3]), identity.instance) == 0;
 	outbox->paused = DatumGetBool(values[4]);
-	outbox->holds_rows = DatumGetBool(values[7]);
+	outbox->holds_earlier = DatumGetBool(values[8]);
+	outbox->holds_rows = DatumGetBool(values[7]) || outbox->holds_earlier;
+	outbox->crash_loop = DatumGetBool(values[9]);
+	outbox->logged = DatumGetBool(values[10]);
+	outbox->judged_timeline = DatumGetInt32(values[11]);
+	outbox->held_before = DatumGetInt32(values[12]);
 	if (outbox->taken_over && outbox->epoch != DatumGetInt64(values[5]))
-		report_fenced(outbox);
+		iomsg_outbox_report_fenced(outbox);
 	if (!outbox->taken_over)
 		keep_orphans(outbox, work, values[6]);
 }
 
 /*
  * Raise the epoch: from now on no result of a worker before us is written,
- * and what it had in flight is in outbox->orphans.
+ * and what it had in flight is in outbox->orphans.  Where that one was cut
+ * off, this start is counted: too many in a short time and nothing is begun.
  */
 void
 iomsg_outbox_take_over(Outbox *outbox, Work *work)
@@ -213,48 +231,40 @@ iomsg_outbox_take_over(Outbox *outbox, Work *work)
 	keep_orphans(outbox, work, iomsg_statement_value(0, 1, &isnull));
 	outbox->taken_over = true;
 	outbox->took_over_now = true;
+	if (iomsg_statement_run(&crash_loop, NULL, NULL) == 1)
+		outbox->crash_loop =
+			DatumGetBool(iomsg_statement_value(0, 0, &isnull));
 }
 
 /*
- * What a worker that died was sending is uncertain.  Rows that somebody has
- * locked stay in outbox->orphans for the next time.
+ * A planned end: the next worker need not wonder why we are gone.
  */
 void
-iomsg_outbox_settle_orphans(Outbox *outbox, Work *work)
+iomsg_outbox_retire(Outbox *outbox)
 {
-	Datum		values[2];
-	uint64		settled;
-	bool		isnull;
+	Datum		value = Int64GetDatum(outbox->epoch);
 
-	if (outbox->norphans == 0)
-		return;
-	values[0] = ids_datum(outbox->orphans, outbox->norphans);
-	values[1] = Int64GetDatum(outbox->epoch);
-	settled = iomsg_statement_run(&settle_orphans, values, NULL);
-	if (settled > 0)
-		ereport(WARNING,
-				(errmsg("%llu messages were being sent when the last worker "
-						"ended, and are uncertain",
-						(unsigned long long) settled),
-				 errdetail("IO may have accepted them; it cannot be asked.")));
-	if (iomsg_statement_run(&orphans_left, values, NULL) != 1)
-		report_fenced(outbox);
-	keep_orphans(outbox, work, iomsg_statement_value(0, 0, &isnull));
+	if (iomsg_statement_run(&retire, &value, NULL) != 1)
+		iomsg_outbox_report_fenced(outbox);
 }
 
 /*
- * Note what is in flight once this transaction commits.  Fails where another
- * worker has taken over: then nothing of this transaction may count.
+ * Note what is in flight once this transaction commits and, where it marks,
+ * whether that waits for a standby.  Fails where another worker has taken
+ * over: then nothing of this transaction may count.
  */
 void
-iomsg_outbox_write_in_flight(Outbox *outbox, const int64 *ids, int nids)
+iomsg_outbox_write_in_flight(Outbox *outbox, const int64 *ids, int nids,
+							 bool marks)
 {
-	Datum		values[2];
+	Datum		values[3];
 
-	values[0] = ids_datum(ids, nids);
+	values[0] = iomsg_outbox_ids(ids, nids);
 	values[1] = Int64GetDatum(outbox->epoch);
-	if (iomsg_statement_run(&write_in_flight, values, NULL) != 1)
-		report_fenced(outbox);
+	values[2] = BoolGetDatum(iomsg_standby_wanted());
+	if (iomsg_statement_run(&write_in_flight, values,
+							marks ? NULL : "  n") != 1)
+		iomsg_outbox_report_fenced(outbox);
 }
 
 /*
@@ -268,12 +278,7 @@ iomsg_outbox_read_in_flight(Outbox *outbox, Work *work, int64 **ids)
 	bool		isnull;
 
 	if (iomsg_statement_run(&read_in_flight, &value, NULL) != 1)
-	{
-		if (outbox->taken_over)
-			report_fenced(outbox);
-		return 0;
-	}
-	/* The transaction that raised the epoch has committed after all. */
-	outbox->taken_over = true;
-	return copy_ids(iomsg_statement_value(0, 0, &isnull), work, ids);
+		iomsg_outbox_report_fenced(outbox);
+	return iomsg_outbox_copy_ids(iomsg_statement_value(0, 0, &isnull), work,
+								 ids);
 }

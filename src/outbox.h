@@ -23,14 +23,24 @@ typedef struct Outbox
 	bool		armed;			/* this copy of the database may send */
 	bool		paused;
 	bool		holds_rows;		/* of another generation or timeline */
+	bool		holds_earlier;	/* of ours, from before a promotion */
+	bool		adopted_all;	/* of the latter that may be */
+	bool		crash_loop;		/* workers before us were cut off */
+	bool		logged;			/* the tables survive a crash */
 	bool		taken_over;		/* the epoch is ours */
 	bool		took_over_now;	/* in the open transaction */
+	bool		judged_now;		/* orphans, in it */
 	bool		fenced;			/* another worker's is higher */
 	int64		generation;
 	int32		timeline;
+	int32		judged_timeline;	/* the last one that was looked at */
+	int32		held_before;	/* timelines whose rows wait for a person */
 	int64		epoch;
 	int			norphans;		/* of a worker that died */
 	int64	   *orphans;
+	int			nleft;			/* of those, once the transaction commits */
+	int64	   *left;
+	int			nuncertain;		/* of those that were judged */
 
 	/* of the open transaction */
 	Oid			saved_user;
@@ -42,11 +52,25 @@ extern OutboxState iomsg_outbox_begin(Outbox *outbox);
 extern void iomsg_outbox_commit(Outbox *outbox);
 extern void iomsg_outbox_read_installation(Outbox *outbox, Work *work);
 extern void iomsg_outbox_take_over(Outbox *outbox, Work *work);
-extern void iomsg_outbox_settle_orphans(Outbox *outbox, Work *work);
 extern void iomsg_outbox_write_in_flight(Outbox *outbox, const int64 *ids,
-										 int nids);
+										 int nids, bool marks);
+extern void iomsg_outbox_retire(Outbox *outbox);
 extern int	iomsg_outbox_read_in_flight(Outbox *outbox, Work *work,
 										int64 **ids);
+
+extern void iomsg_outbox_report_fenced(Outbox *outbox);
+extern int	iomsg_outbox_copy_ids(Datum datum, Work *work, int64 **ids);
+extern Datum iomsg_outbox_ids(const int64 *ids, int nids);
+
+/* orphans.c */
+extern void iomsg_orphans_settle(Outbox *outbox, Work *work);
+extern void iomsg_orphans_judged(Outbox *outbox);
+
+/* adopt.c */
+extern void iomsg_adopt_judge(Outbox *outbox);
+extern bool iomsg_adopt_wanted(const Outbox *outbox);
+extern bool iomsg_adopt_some(Outbox *outbox, uint64 *messages);
+extern void iomsg_adopt_note(Outbox *outbox, uint64 messages);
 
 /* roster.c */
 extern void iomsg_roster_load(Work *work);

@@ -12,6 +12,8 @@
 #ifndef IOMSG_OUTBOX_SQL_H
 #define IOMSG_OUTBOX_SQL_H
 
+#include "doubt_sql.h"
+
 /* ---- outbox.c: who may act, and what the last drainer left ---- */
 
 #define SQL_INSTALLATION \
@@ -22,48 +24,42 @@
 "       OR EXISTS (SELECT FROM io_msg.pending AS p " \
 "                   WHERE p.generation > n.generation) " \
 "       OR EXISTS (SELECT FROM io_msg.pending AS p " \
-"                   WHERE p.generation = n.generation AND p.timeline < $1) " \
-"       OR EXISTS (SELECT FROM io_msg.pending AS p " \
-"                   WHERE p.generation = n.generation AND p.timeline > $1) " \
+"                   WHERE p.generation = n.generation AND p.timeline > $1), " \
+"       EXISTS (SELECT FROM io_msg.pending AS p " \
+"                WHERE p.generation = n.generation AND p.timeline < $1) " \
+"       OR (SELECT true FROM io_msg.poll AS q " \
+"            WHERE q.generation = n.generation AND q.timeline < $1 " \
+"            LIMIT 1) IS NOT NULL, " \
+"       io_msg.crash_loop(), io_msg.is_logged(), " \
+"       d.timeline, d.held_before " \
 "  FROM io_msg.installation AS n, io_msg.drainer AS d WHERE d.slot = 0"
 
 #define SQL_TAKE_OVER \
 "UPDATE io_msg.drainer SET epoch = epoch + 1, " \
 "       orphans = orphans || in_flight, in_flight = '{}', " \
-"       started_at = pg_catalog.clock_timestamp() " \
+"       started_at = pg_catalog.clock_timestamp(), running = true, " \
+"       unclean_starts = CASE WHEN running THEN " \
+"           (unclean_starts || pg_catalog.clock_timestamp()) " \
+"           [GREATEST(1, pg_catalog.cardinality(unclean_starts) - 1):] " \
+"           ELSE unclean_starts END " \
 " WHERE slot = 0 RETURNING epoch, orphans"
+
+/* Three of those within some minutes are a loop. */
+#define SQL_CRASH_LOOP \
+"SELECT io_msg.crash_loop()"
+
+#define SQL_RETIRE \
+"UPDATE io_msg.drainer SET running = false WHERE slot = 0 AND epoch = $1"
 
 /* Whoever raised the epoch has taken our place. */
 #define SQL_IN_FLIGHT \
-"UPDATE io_msg.drainer SET in_flight = $1 WHERE slot = 0 AND epoch = $2"
+"UPDATE io_msg.drainer SET in_flight = $1, " \
+"       synchronous = COALESCE($3, synchronous) " \
+" WHERE slot = 0 AND epoch = $2"
 
 #define SQL_READ_IN_FLIGHT \
 "SELECT d.in_flight FROM io_msg.drainer AS d " \
 " WHERE d.slot = 0 AND d.epoch = $1"
-
-/* A row in pending means that a message is not in flight. */
-#define SQL_ITS_PENDING \
-"SELECT FROM io_msg.pending AS p " \
-" WHERE p.generation = o.generation AND p.timeline = o.timeline " \
-"   AND p.service_id = o.service_id AND p.priority = o.priority " \
-"   AND p.due_at = o.due_at AND p.id = o.id"
-
-#define SQL_ORPHANS_SETTLE \
-"WITH l AS (SELECT o.ctid AS tid FROM io_msg.outbox AS o " \
-"            WHERE o.id = ANY ($1) AND o.status = 'queued' " \
-"              AND NOT EXISTS (" SQL_ITS_PENDING ") " \
-"              FOR NO KEY UPDATE OF o SKIP LOCKED) " \
-"UPDATE io_msg.outbox AS o SET status = 'uncertain', " \
-"       attempts = o.attempts + 1, reason = 'interrupted', " \
-"       settled_at = pg_catalog.clock_timestamp() " \
-"  FROM l WHERE o.ctid = l.tid"
-
-#define SQL_ORPHANS_LEFT \
-"UPDATE io_msg.drainer SET orphans = ARRAY( " \
-"       SELECT o.id FROM io_msg.outbox AS o " \
-"        WHERE o.id = ANY ($1) AND o.status = 'queued' " \
-"          AND NOT EXISTS (" SQL_ITS_PENDING ")) " \
-" WHERE slot = 0 AND epoch = $2 RETURNING orphans"
 
 /* ---- roster.c: who sends ---- */
 
@@ -73,6 +69,7 @@
 "       (EXTRACT(epoch FROM s.profile_negative_max_age) * 1000000)::bigint, " \
 "       a.name, a.base_url, a.proxy, a.quota_calls, " \
 "       (EXTRACT(epoch FROM a.quota_period) * 1000)::bigint, " \
+"       s.on_uncertain = 'resend', s.on_server_error = 'retry', " \
 "       t.reason, t.http_status, t.key_mark " \
 "  FROM io_msg.service AS s " \
 "  LEFT JOIN io_msg.account AS a ON a.name = s.account " \
@@ -104,7 +101,9 @@
 #define SQL_PEEK \
 "SELECT l.lane, p.id, p.due_at, o.kind = 'profile', o.fiscal_code, " \
 "       o.attempts, o.expires_at, f.\"exists\", f.sender_allowed, " \
-"       f.checked_at " \
+"       f.checked_at, CASE WHEN o.attempts > 0 THEN " \
+"           (SELECT true FROM io_msg.attempt AS a WHERE a.id = p.id " \
+"               AND a.class = 'unknown' LIMIT 1) END IS NOT NULL " \
 "  FROM ROWS FROM (pg_catalog.unnest($1::integer[]), " \
 "       pg_catalog.unnest($2::smallint[]), " \
 "       pg_catalog.unnest($3::timestamptz[]), pg_catalog.unnest($4::bigint[])) " \
@@ -115,7 +114,8 @@
 "          AND (q.due_at, q.id) > (l.due_at, l.id) " \
 "        ORDER BY q.due_at, q.id LIMIT $7) AS p " \
 " CROSS JOIN LATERAL (SELECT x.* FROM io_msg.outbox AS x " \
-"        WHERE x.id = p.id OFFSET 0) AS o " \
+"        WHERE x.id = p.id AND x.status = 'queued' " \
+"          AND x.due_at = p.due_at OFFSET 0) AS o " \
 "  LEFT JOIN LATERAL (SELECT y.* FROM io_msg.profile AS y " \
 "        WHERE y.service_id = l.service_id " \
 "          AND y.fiscal_code = o.fiscal_code OFFSET 0) AS f ON true " \
@@ -125,7 +125,8 @@
 #define SQL_PEEK_POLLS \
 "SELECT l.lane, b.due_at, b.first_id, o.id, o.fiscal_code, o.polls, " \
 "       o.settled_at, o.due_date, o.advanced, o.has_payment, o.message_id, " \
-"       o.io_status, o.read_status, o.payment_status " \
+"       o.io_status, o.read_status, o.payment_status, " \
+"       o.status = 'uncertain' " \
 "  FROM ROWS FROM (pg_catalog.unnest($1::integer[]), " \
 "       pg_catalog.unnest($2::timestamptz[]), pg_catalog.unnest($3::bigint[])) " \
 "       WITH ORDINALITY AS l(service_id, due_at, first_id, lane) " \
@@ -137,8 +138,9 @@
 "          AND (q.due_at, q.first_id) > (l.due_at, l.first_id) " \
 "        ORDER BY q.due_at, q.first_id LIMIT $6) AS b " \
 "  LEFT JOIN LATERAL (SELECT x.* FROM io_msg.outbox AS x " \
-"        WHERE x.id = ANY (b.ids) AND x.status = 'sent' " \
-"          AND x.due_at = b.due_at OFFSET 0) AS o ON true " \
+"        WHERE x.id = ANY (b.ids) AND x.due_at = b.due_at " \
+"          AND (x.status = 'sent' OR " SQL_BEING_VERIFIED("x") ") " \
+"       OFFSET 0) AS o ON true " \
 " ORDER BY l.lane, b.due_at, b.first_id, o.id"
 
 /*
@@ -253,7 +255,10 @@ SQL_WRITE_RESULTS
 "           SELECT u.generation, u.timeline, u.service_id, u.next_due, " \
 "                  pg_catalog.min(u.id), pg_catalog.array_agg(u.id) " \
 "             FROM u WHERE u.next_due IS NOT NULL " \
-"            GROUP BY u.generation, u.timeline, u.service_id, u.next_due) " \
+"            GROUP BY u.generation, u.timeline, u.service_id, u.next_due " \
+"               ON CONFLICT (generation, timeline, service_id, due_at, " \
+"                            first_id) DO UPDATE " \
+"              SET ids = poll.ids || EXCLUDED.ids) " \
 "SELECT u.id FROM u"
 
 #define SQL_POLLS_DELETE \
@@ -266,10 +271,18 @@ SQL_WRITE_RESULTS
 "              AND q.first_id = k.first_id FOR UPDATE SKIP LOCKED) AS x) " \
 "DELETE FROM io_msg.poll AS q USING l WHERE q.ctid = l.tid"
 
-/* Of rows that could not be settled: those that still can be, later. */
+/*
+ * Of rows that could not be settled: those that still can be, later.  A poll
+ * has the due time at which its row counts, a message none.
+ */
 #define SQL_STILL_OPEN \
-"SELECT o.id FROM io_msg.outbox AS o " \
-" WHERE o.id = ANY ($1) AND o.status IN ('queued', 'sent')"
+"SELECT r.id FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), " \
+"       pg_catalog.unnest($2::timestamptz[])) AS r(id, due_at) " \
+" CROSS JOIN LATERAL (SELECT x.* FROM io_msg.outbox AS x " \
+"        WHERE x.id = r.id OFFSET 0) AS o " \
+" WHERE CASE WHEN r.due_at IS NULL THEN o.status = 'queued' " \
+"       ELSE o.due_at = r.due_at AND (o.status = 'sent' " \
+"            OR " SQL_BEING_VERIFIED("o") ") END"
 
 #define SQL_PROFILE_COLUMNS \
 "ROWS FROM (pg_catalog.unnest($1::integer[]), " \

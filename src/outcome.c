@@ -20,36 +20,20 @@ in_ms(TimestampTz now, int64 ms)
 }
 
 /*
- * Nothing of the item has left, or IO said that it did not take it: the row
- * goes back to the queue, or the item to its lane where the row is there yet.
- */
-void
-iomsg_outcome_not_sent(WorkItem *item, const char *reason, int64 wait_ms)
-{
-	if (!item->marked && item->state != ITEM_DONE)
-	{
-		item->state = ITEM_WAITING;
-		return;
-	}
-	iomsg_work_finish(item, "queued", reason);
-	item->outcome.next_due = in_ms(GetCurrentTimestamp(), wait_ms);
-}
-
-/*
  * An attempt that counts has not brought the row further: try it again later,
- * until it has had enough.
+ * until it has had enough and gets its last status.
  */
 static void
-retry_later(Ending *end)
+retry_later(Ending *end, const char *last_status, int64 *last_counter)
 {
 	WorkItem   *item = end->item;
 	int			attempts = item->attempts + 1;
 
 	if (iomsg_retry_exhausted(attempts, iomsg_max_attempts))
 	{
-		iomsg_work_finish(item, "failed", end->verdict.reason);
+		iomsg_work_finish(item, last_status, end->verdict.reason);
 		item->outcome.counted = true;
-		end->counters->failed++;
+		(*last_counter)++;
 		return;
 	}
 	iomsg_work_finish(item, "queued", end->verdict.reason);
@@ -155,7 +139,6 @@ finish_profile(Ending *end)
 	{
 		iomsg_work_finish(item, "checked", NULL);
 		item->outcome.counted = true;
-		item->outcome.http_status = (int) end->result->status;
 	}
 	else if (item->profile_allowed)
 	{
@@ -169,6 +152,10 @@ finish_profile(Ending *end)
 	}
 }
 
+/*
+ * A status call has ended.  Where it asked about an id that a person gave for
+ * an uncertain message, IO's answer settles that too.
+ */
 static void
 finish_status(Ending *end)
 {
@@ -177,6 +164,11 @@ finish_status(Ending *end)
 	bool		told = end->verdict.kind == VERDICT_STATUS;
 
 	iomsg_work_finish(item, NULL, NULL);
+	if (item->verifying)
+	{
+		outcome->status = told ? "sent" : "uncertain";
+		outcome->reason = told ? "resolved_sent" : "being_verified";
+	}
 	outcome->counted = true;
 	if (told)
 	{
@@ -189,7 +181,21 @@ finish_status(Ending *end)
 	if (end->verdict.kind == VERDICT_REFUSED ||
 		(end->verdict.kind == VERDICT_NOT_FOUND &&
 		 item->polls + 1 >= IOMSG_POLLS_NOT_FOUND_MAX))
+	{
+		if (item->verifying)
+			outcome->reason = "not_verified";
 		return;
+	}
+	if (item->verifying && !told)
+	{
+		/* However long ago it was sent: a person waits for the answer. */
+		outcome->next_due =
+			in_ms(end->now, iomsg_retry_delay_ms(item->polls + 1,
+												 iomsg_poll_delay_ms,
+												 ROW_PAUSE_CAP_MS,
+												 iomsg_standing_random()));
+		return;
+	}
 	outcome->next_due =
 		next_poll(end,
 				  told ? outcome->io_status : item->io_status,
@@ -199,13 +205,38 @@ finish_status(Ending *end)
 				  item->payment_status);
 }
 
+/*
+ * IO may have accepted it: a person decides, unless the service has decided
+ * once for all.
+ */
 static void
 finish_unknown(Ending *end)
 {
-	iomsg_work_finish(end->item, "uncertain", end->verdict.reason);
-	end->item->outcome.counted = true;
-	end->counters->uncertain++;
+	if (end->item->service->resends)
+		retry_later(end, "uncertain", &end->counters->uncertain);
+	else
+	{
+		iomsg_work_finish(end->item, "uncertain", end->verdict.reason);
+		end->item->outcome.counted = true;
+		end->counters->uncertain++;
+	}
 	iomsg_standing_note_unknown(end);
+}
+
+/*
+ * IO had an error of its own and says that it did not take the call.
+ */
+static void
+finish_retry(Ending *end)
+{
+	WorkItem   *item = end->item;
+
+	if (item->kind == ITEM_POLL)
+		finish_status(end);
+	else if (item->state == ITEM_SENDING && !item->service->trusts_500)
+		finish_unknown(end);
+	else
+		retry_later(end, "failed", &end->counters->failed);
 }
 
 static void
@@ -229,7 +260,43 @@ finish_not_sent(Ending *end)
 	/* A mark that was too old says nothing about the network. */
 	if (!end->result->guard_refused || end->result->phase < HTTP_PHASE_READY)
 		wait_ms = iomsg_standing_pause_account(end);
-	iomsg_outcome_not_sent(end->item, end->verdict.reason, wait_ms);
+	iomsg_work_not_sent(end->item, end->verdict.reason, wait_ms);
+}
+
+/*
+ * How the call ended, for those who ask later.
+ */
+static void
+note_attempt(Ending *end)
+{
+	static const char *const classes[] = {
+		[VERDICT_ACCEPTED] = "accepted",
+		[VERDICT_REFUSED] = "refused",
+		[VERDICT_RETRY] = "retry",
+		[VERDICT_THROTTLED] = "throttled",
+		[VERDICT_KEY] = "key",
+		[VERDICT_SERVICE] = "service",
+		[VERDICT_NOT_SENT] = "not_sent",
+		[VERDICT_UNKNOWN] = "unknown"
+	};
+	static const char *const phases[] = {
+		[HTTP_PHASE_NONE] = "none",
+		[HTTP_PHASE_CONNECTING] = "connecting",
+		[HTTP_PHASE_CONNECTED] = "connected",
+		[HTTP_PHASE_READY] = "ready",
+		[HTTP_PHASE_SENT] = "sent",
+		[HTTP_PHASE_STATUS] = "status",
+		[HTTP_PHASE_HEADERS] = "headers",
+		[HTTP_PHASE_BODY] = "body",
+		[HTTP_PHASE_DONE] = "done"
+	};
+	Outcome    *outcome = &end->item->outcome;
+
+	outcome->http_status = (int) end->result->status;
+	outcome->class = classes[end->verdict.kind];
+	outcome->answer = end->verdict.reason;
+	outcome->phase = phases[end->result->phase];
+	outcome->duration_ms = (int) (end->result->duration_us / 1000);
 }
 
 /*
@@ -264,29 +331,26 @@ iomsg_outcome_apply(Ending *end)
 			finish_refused(end);
 			break;
 		case VERDICT_RETRY:
-			if (item->kind == ITEM_POLL)
-				finish_status(end);
-			else
-				retry_later(end);
+			finish_retry(end);
 			break;
 		case VERDICT_THROTTLED:
-			iomsg_outcome_not_sent(item, reason, iomsg_standing_throttle(end));
+			iomsg_work_not_sent(item, reason, iomsg_standing_throttle(end));
 			break;
 		case VERDICT_KEY:
 			/* It may have left before the keys were mended. */
 			if (item->keys_version == service->keys_version)
 				iomsg_standing_refuse_key(service, item->used_secondary,
 										  reason, http_status);
-			iomsg_outcome_not_sent(item, reason, 0);
+			iomsg_work_not_sent(item, reason, 0);
 			break;
 		case VERDICT_SERVICE:
 			iomsg_standing_stop_service(service, reason, http_status);
-			iomsg_outcome_not_sent(item, reason, 0);
+			iomsg_work_not_sent(item, reason, 0);
 			break;
 		case VERDICT_UNKNOWN:
 			finish_unknown(end);
 			break;
 	}
-	if (item->state == ITEM_DONE && item->outcome.http_status == 0)
-		item->outcome.http_status = http_status;
+	if (item->state == ITEM_DONE)
+		note_attempt(end);
 }

@@ -28,8 +28,6 @@ typedef struct Ending
 
 /* outcome.c */
 extern void iomsg_outcome_apply(Ending *end);
-extern void iomsg_outcome_not_sent(WorkItem *item, const char *reason,
-								   int64 wait_ms);
 
 /* standing.c */
 extern void iomsg_standing_stop_service(Service *service, const char *reason,

@@ -19,15 +19,32 @@
  */
 #define ASKED_FOR_US	(60 * INT64CONST(1000000))
 
+#define PAUSED_LINGER_MS 2000
+
 /*
  * May anything new be begun: is this database allowed to send, and should it?
  */
 bool
 iomsg_turn_may_begin(const Turn *turn)
 {
-	return iomsg_enabled && turn->outbox.armed && !turn->outbox.paused &&
+	return iomsg_enabled && turn->outbox.armed && turn->outbox.logged &&
+		!turn->outbox.paused && !turn->outbox.crash_loop &&
 		!turn->stopping && !iomsg_signals_stop_requested() &&
 		!turn->gone && !turn->resync;
+}
+
+/*
+ * Microseconds that the worker lingers with nothing to do: not for long where
+ * it may do nothing, so that a pause frees the database.
+ */
+int64
+iomsg_turn_linger_us(const Turn *turn)
+{
+	int			linger_ms = iomsg_idle_exit_ms;
+
+	if (!iomsg_turn_may_begin(turn))
+		linger_ms = Min(linger_ms, PAUSED_LINGER_MS);
+	return linger_ms * INT64CONST(1000);
 }
 
 /*

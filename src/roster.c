@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "fault.h"
 #include "keys.h"
 #include "outbox.h"
 #include "outbox_sql.h"
@@ -35,8 +36,8 @@ enum
 	COLUMN_ID, COLUMN_NAME, COLUMN_PAUSED, COLUMN_DRY_RUN,
 	COLUMN_RECIPIENTS, COLUMN_MAX_AGE, COLUMN_NEGATIVE_MAX_AGE,
 	COLUMN_ACCOUNT, COLUMN_BASE_URL, COLUMN_PROXY, COLUMN_CALLS,
-	COLUMN_PERIOD, COLUMN_STOP_REASON, COLUMN_STOP_HTTP_STATUS,
-	COLUMN_STOP_KEY_MARK, COLUMNS
+	COLUMN_PERIOD, COLUMN_RESENDS, COLUMN_TRUSTS_500,
+	COLUMN_STOP_REASON, COLUMN_STOP_HTTP_STATUS, COLUMN_STOP_KEY_MARK, COLUMNS
 };
 
 static IoMsgStatement services = {.sql = SQL_SERVICES};
@@ -271,6 +272,8 @@ load_service(Work *work, Datum *values, bool *isnull)
 										TextDatumGetCString(values[COLUMN_NAME]));
 	service->paused = DatumGetBool(values[COLUMN_PAUSED]);
 	service->dry_run = DatumGetBool(values[COLUMN_DRY_RUN]);
+	service->resends = DatumGetBool(values[COLUMN_RESENDS]);
+	service->trusts_500 = DatumGetBool(values[COLUMN_TRUSTS_500]);
 	service->profile_max_age_us = DatumGetInt64(values[COLUMN_MAX_AGE]);
 	service->profile_negative_max_age_us =
 		DatumGetInt64(values[COLUMN_NEGATIVE_MAX_AGE]);
@@ -299,7 +302,9 @@ iomsg_roster_load(Work *work)
 		MemoryContext old = MemoryContextSwitchTo(work->context);
 
 		iomsg_roster_forget_keys();
+		FAULT_POINT("before_key_read");
 		key_file = iomsg_keys_load();
+		FAULT_POINT("after_key_read");
 		MemoryContextSwitchTo(old);
 	}
 	for (int i = 0; i < work->nservices; i++)

@@ -24,15 +24,23 @@ char	   *iomsg_ca_file = NULL;
 char	   *iomsg_instance = NULL;
 int			iomsg_max_in_flight = 32;
 int			iomsg_max_databases = 16;
-int			iomsg_max_attempts = 12;
+int			iomsg_max_attempts = 6;
 int			iomsg_idle_exit_ms = 2000;
 int			iomsg_shutdown_grace_ms = 10000;
 int			iomsg_answer_timeout_ms = 190000;
 int			iomsg_connect_timeout_ms = 10000;
 int			iomsg_max_mark_age_ms = 30000;
-int			iomsg_retry_pause_ms = 5000;
+int			iomsg_retry_pause_ms = 30000;
 int			iomsg_poll_delay_ms = 60000;
 int			iomsg_sweep_ms = 60000;
+int			iomsg_uncertain_reminder_ms = 3600000;
+int			iomsg_on_promotion = ON_PROMOTION_HOLD;
+
+static const struct config_enum_entry on_promotion_options[] = {
+	{"hold", ON_PROMOTION_HOLD, false},
+	{"trust", ON_PROMOTION_TRUST, false},
+	{NULL, 0, false}
+};
 
 static bool check_allowed_hosts(char **newval, void **extra,
 								GucSource source);
@@ -116,6 +124,21 @@ define_numbers(void)
 }
 
 static void
+define_choices(void)
+{
+	DefineCustomEnumVariable("io_msg.on_promotion",
+							 "What happens to messages queued before a "
+							 "promotion.",
+							 "hold: they wait for io_release(). trust: they "
+							 "are sent, where synchronous_standby_names is "
+							 "set; not for servers whose backups are "
+							 "restored to an earlier time.",
+							 &iomsg_on_promotion, ON_PROMOTION_HOLD,
+							 on_promotion_options, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+}
+
+static void
 define_times(void)
 {
 	define_time("io_msg.idle_exit",
@@ -149,6 +172,10 @@ define_times(void)
 	define_time("io_msg.sweep",
 				"How often a database is looked at without being asked.",
 				NULL, &iomsg_sweep_ms, 100, 3600 * 1000);
+	define_time("io_msg.uncertain_reminder",
+				"How often the log is told of uncertain messages.",
+				"While there are any; 0 says it never.",
+				&iomsg_uncertain_reminder_ms, 0, 7 * 24 * 3600 * 1000);
 }
 
 /*
@@ -160,6 +187,7 @@ iomsg_settings_define(void)
 	define_texts();
 	define_numbers();
 	define_times();
+	define_choices();
 	MarkGUCPrefixReserved("io_msg");
 }
 

@@ -7,6 +7,13 @@
 
 #include "postgres.h"
 
+/* Of io_msg.on_promotion. */
+typedef enum OnPromotion
+{
+	ON_PROMOTION_HOLD,			/* what was queued before waits for a person */
+	ON_PROMOTION_TRUST			/* the standby had all marks: go on */
+} OnPromotion;
+
 extern bool iomsg_enabled;
 extern char *iomsg_keys_file;
 extern char *iomsg_allowed_hosts;
@@ -23,6 +30,8 @@ extern int	iomsg_max_mark_age_ms;
 extern int	iomsg_retry_pause_ms;
 extern int	iomsg_poll_delay_ms;
 extern int	iomsg_sweep_ms;
+extern int	iomsg_uncertain_reminder_ms;	/* 0: never */
+extern int	iomsg_on_promotion;
 
 extern void iomsg_settings_define(void);
 extern bool iomsg_settings_host_allowed(const char *url, bool *loopback);

@@ -10,9 +10,10 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "columns.h"
+#include "doubt.h"
 #include "outbox.h"
 #include "outbox_sql.h"
 #include "statement.h"
@@ -38,8 +39,8 @@ INT2ARRAYOID, TIMESTAMPTZARRAYOID}};
 static IoMsgStatement polls_delete = {.sql = SQL_POLLS_DELETE, .nargs = 5,
 .types = {INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT8OID,
 INT4OID}};
-static IoMsgStatement still_open = {.sql = SQL_STILL_OPEN, .nargs = 1,
-.types = {INT8ARRAYOID}};
+static IoMsgStatement still_open = {.sql = SQL_STILL_OPEN, .nargs = 2,
+.types = {INT8ARRAYOID, TIMESTAMPTZARRAYOID}};
 static IoMsgStatement profiles_update = {.sql = SQL_PROFILES_UPDATE,
 	.nargs = 6,
 .types = {INT4ARRAYOID, TEXTARRAYOID, BOOLARRAYOID, BOOLARRAYOID,
@@ -48,60 +49,6 @@ static IoMsgStatement profiles_insert = {.sql = SQL_PROFILES_INSERT,
 	.nargs = 6,
 .types = {INT4ARRAYOID, TEXTARRAYOID, BOOLARRAYOID, BOOLARRAYOID,
 TEXTARRAYOID, TIMESTAMPTZARRAYOID}};
-
-/* Columns of a statement's arrays, being filled. */
-typedef struct Columns
-{
-	int			ncolumns;
-	int			nrows;
-	Oid			types[10];
-	Datum	   *values[10];
-	bool	   *nulls[10];
-} Columns;
-
-static void
-init_columns(Columns *columns, const Oid *types, int ncolumns, int max_rows)
-{
-	columns->ncolumns = ncolumns;
-	columns->nrows = 0;
-	for (int c = 0; c < ncolumns; c++)
-	{
-		columns->types[c] = types[c];
-		columns->values[c] = palloc(Max(max_rows, 1) * sizeof(Datum));
-		columns->nulls[c] = palloc0(Max(max_rows, 1) * sizeof(bool));
-	}
-}
-
-static void
-put(Columns *columns, int column, Datum value, bool isnull)
-{
-	columns->values[column][columns->nrows] = value;
-	columns->nulls[column][columns->nrows] = isnull;
-}
-
-static void
-put_text(Columns *columns, int column, const char *text)
-{
-	bool		isnull = text == NULL || text[0] == '\0';
-
-	put(columns, column, isnull ? (Datum) 0 : CStringGetTextDatum(text),
-		isnull);
-}
-
-static void
-put_time(Columns *columns, int column, TimestampTz at)
-{
-	put(columns, column, TimestampTzGetDatum(at), at == DT_NOEND);
-}
-
-static void
-make_arguments(const Columns *columns, Datum *args)
-{
-	for (int c = 0; c < columns->ncolumns; c++)
-		args[c] = iomsg_statement_array(columns->values[c],
-										columns->nulls[c], columns->nrows,
-										columns->types[c]);
-}
 
 /*
  * The ids that a statement returned are written.
@@ -128,14 +75,15 @@ put_result(Columns *columns, const WorkItem *item)
 {
 	const Outcome *o = &item->outcome;
 
-	put(columns, 0, Int64GetDatum(item->id), false);
-	put_text(columns, 1, o->status);
-	put_text(columns, 2, o->reason);
-	put(columns, 3, Int16GetDatum(o->http_status), o->http_status == 0);
-	put(columns, 4, Int16GetDatum(item->attempts + (o->counted ? 1 : 0)),
-		false);
-	put_time(columns, 5, o->next_due);
-	put_text(columns, 6, o->message_id);
+	iomsg_columns_set(columns, 0, Int64GetDatum(item->id));
+	iomsg_columns_put_text(columns, 1, o->status);
+	iomsg_columns_put_text(columns, 2, o->reason);
+	iomsg_columns_put(columns, 3, Int16GetDatum(o->http_status),
+					  o->http_status == 0);
+	iomsg_columns_set(columns, 4,
+					  Int16GetDatum(item->attempts + (o->counted ? 1 : 0)));
+	iomsg_columns_put_time(columns, 5, o->next_due);
+	iomsg_columns_put_text(columns, 6, o->message_id);
 }
 
 static void
@@ -150,19 +98,20 @@ write_results(Outbox *outbox, WorkItem **items, int nitems, bool in_flight)
 
 	if (nitems == 0)
 		return;
-	init_columns(&columns, types, ncolumns, nitems);
+	iomsg_columns_init(&columns, types, ncolumns, nitems);
 	for (int i = 0; i < nitems; i++)
 	{
 		put_result(&columns, items[i]);
 		if (!in_flight)
 		{
-			put(&columns, 7, Int32GetDatum(items[i]->service->id), false);
-			put(&columns, 8, Int16GetDatum(items[i]->lane + 1), false);
-			put_time(&columns, 9, items[i]->due_at);
+			iomsg_columns_set(&columns, 7,
+							  Int32GetDatum(items[i]->service->id));
+			iomsg_columns_set(&columns, 8, Int16GetDatum(items[i]->lane + 1));
+			iomsg_columns_put_time(&columns, 9, items[i]->due_at);
 		}
 		columns.nrows++;
 	}
-	make_arguments(&columns, args);
+	iomsg_columns_arguments(&columns, args);
 	args[ncolumns] = Int64GetDatum(outbox->generation);
 	args[ncolumns + 1] = Int32GetDatum(outbox->timeline);
 	nrows = iomsg_statement_run(in_flight ? &settle_in_flight : &settle_queued,
@@ -180,21 +129,22 @@ write_polls(WorkItem **items, int nitems)
 
 	if (nitems == 0)
 		return;
-	init_columns(&columns, types, 6, nitems);
+	iomsg_columns_init(&columns, types, 6, nitems);
 	for (int i = 0; i < nitems; i++)
 	{
 		const Outcome *o = &items[i]->outcome;
 
-		put(&columns, 0, Int64GetDatum(items[i]->id), false);
-		put_text(&columns, 1, o->io_status);
-		put_text(&columns, 2, o->read_status);
-		put_text(&columns, 3, o->payment_status);
-		put(&columns, 4, Int16GetDatum(items[i]->polls + (o->counted ? 1 : 0)),
-			false);
-		put_time(&columns, 5, o->next_due);
+		iomsg_columns_set(&columns, 0, Int64GetDatum(items[i]->id));
+		iomsg_columns_put_text(&columns, 1, o->io_status);
+		iomsg_columns_put_text(&columns, 2, o->read_status);
+		iomsg_columns_put_text(&columns, 3, o->payment_status);
+		iomsg_columns_set(&columns, 4,
+						  Int16GetDatum(items[i]->polls +
+										(o->counted ? 1 : 0)));
+		iomsg_columns_put_time(&columns, 5, o->next_due);
 		columns.nrows++;
 	}
-	make_arguments(&columns, args);
+	iomsg_columns_arguments(&columns, args);
 	note_written(items, nitems,
 				 iomsg_statement_run(&settle_polls, args, NULL));
 }
@@ -213,21 +163,21 @@ delete_batches(Outbox *outbox, Work *work)
 
 	dlist_foreach(iter, &work->batches)
 		nbatches++;
-	init_columns(&columns, types, 3, nbatches);
+	iomsg_columns_init(&columns, types, 3, nbatches);
 	dlist_foreach(iter, &work->batches)
 	{
 		const PollBatch *batch = dlist_container(PollBatch, node, iter.cur);
 
 		if (batch->settled < batch->open || batch->forgotten)
 			continue;
-		put(&columns, 0, Int32GetDatum(batch->service->id), false);
-		put_time(&columns, 1, batch->due_at);
-		put(&columns, 2, Int64GetDatum(batch->first_id), false);
+		iomsg_columns_set(&columns, 0, Int32GetDatum(batch->service->id));
+		iomsg_columns_put_time(&columns, 1, batch->due_at);
+		iomsg_columns_set(&columns, 2, Int64GetDatum(batch->first_id));
 		columns.nrows++;
 	}
 	if (columns.nrows == 0)
 		return;
-	make_arguments(&columns, args);
+	iomsg_columns_arguments(&columns, args);
 	args[3] = Int64GetDatum(outbox->generation);
 	args[4] = Int32GetDatum(outbox->timeline);
 	iomsg_statement_run(&polls_delete, args, NULL);
@@ -245,50 +195,56 @@ write_profiles(Work *work)
 	Columns		columns;
 	dlist_iter	iter;
 
-	init_columns(&columns, types, 6, work->nactive);
+	iomsg_columns_init(&columns, types, 6, work->nactive);
 	dlist_foreach(iter, &work->active)
 	{
 		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
 
 		if (!item->profile_to_store)
 			continue;
-		put(&columns, 0, Int32GetDatum(item->service->id), false);
-		put_text(&columns, 1, item->fiscal_code);
-		put(&columns, 2, BoolGetDatum(item->profile_exists), false);
-		put(&columns, 3, BoolGetDatum(item->profile_allowed), false);
-		put_text(&columns, 4, item->languages);
-		put_time(&columns, 5, item->profile_checked_at);
+		iomsg_columns_set(&columns, 0, Int32GetDatum(item->service->id));
+		iomsg_columns_put_text(&columns, 1, item->fiscal_code);
+		iomsg_columns_set(&columns, 2, BoolGetDatum(item->profile_exists));
+		iomsg_columns_set(&columns, 3, BoolGetDatum(item->profile_allowed));
+		iomsg_columns_put_text(&columns, 4, item->languages);
+		iomsg_columns_put_time(&columns, 5, item->profile_checked_at);
 		columns.nrows++;
 	}
 	if (columns.nrows == 0)
 		return;
-	make_arguments(&columns, args);
+	iomsg_columns_arguments(&columns, args);
 	iomsg_statement_run(&profiles_update, args, NULL);
 	iomsg_statement_run(&profiles_insert, args, NULL);
 }
 
 /*
  * Of the items that could not be written, some never can: a person has
- * cancelled the row, or it is gone.  An id of IO's goes to the log then.
+ * cancelled the row or said what became of it, or it is gone.  An id of IO's
+ * goes to the log then.
  */
 static void
 find_lost(WorkItem **items, int nitems)
 {
-	Datum	   *ids = palloc(Max(nitems, 1) * sizeof(Datum));
-	int			nids = 0;
-	Datum		arg;
+	static const Oid types[] = {INT8OID, TIMESTAMPTZOID};
+	Columns		columns;
+	Datum		args[2];
 	uint64		nrows;
 	bool		isnull;
 
+	iomsg_columns_init(&columns, types, 2, nitems);
 	for (int i = 0; i < nitems; i++)
 	{
-		if (!items[i]->written)
-			ids[nids++] = Int64GetDatum(items[i]->id);
+		if (items[i]->written)
+			continue;
+		iomsg_columns_set(&columns, 0, Int64GetDatum(items[i]->id));
+		iomsg_columns_put_time(&columns, 1, items[i]->kind == ITEM_POLL ?
+							   items[i]->due_at : DT_NOEND);
+		columns.nrows++;
 	}
-	if (nids == 0)
+	if (columns.nrows == 0)
 		return;
-	arg = iomsg_statement_array(ids, NULL, nids, INT8OID);
-	nrows = iomsg_statement_run(&still_open, &arg, NULL);
+	iomsg_columns_arguments(&columns, args);
+	nrows = iomsg_statement_run(&still_open, args, NULL);
 	for (int i = 0; i < nitems; i++)
 	{
 		bool		open = false;
@@ -299,6 +255,7 @@ find_lost(WorkItem **items, int nitems)
 		if (items[i]->written || open)
 			continue;
 		items[i]->written = true;
+		items[i]->lost = true;
 		if (items[i]->marked)
 			iomsg_settle_log(items[i]);
 	}
@@ -312,7 +269,7 @@ void
 iomsg_settle_log(const WorkItem *item)
 {
 	ereport(LOG,
-			(errmsg("io_msg row %lld, which is gone, ended as \"%s\" with "
+			(errmsg("io_msg row %lld ended as \"%s\" with "
 					"message id \"%s\"",
 					(long long) item->id,
 					item->outcome.status ? item->outcome.status : "uncertain",
@@ -326,20 +283,21 @@ void
 iomsg_settle_write(Outbox *outbox, Work *work)
 {
 	int			max = Max(work->nactive, 1);
-	WorkItem  **lists[3];
-	int			counts[3] = {0, 0, 0};
+	WorkItem  **lists[4];
+	int			counts[4] = {0, 0, 0, 0};
 	dlist_iter	iter;
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		lists[i] = palloc(max * sizeof(WorkItem *));
 	dlist_foreach(iter, &work->batches)
 		dlist_container(PollBatch, node, iter.cur)->settled = 0;
 	dlist_foreach(iter, &work->active)
 	{
 		WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
-		int			list = item->marked ? 0 : item->kind == ITEM_POLL ? 2 : 1;
+		int			list = item->marked ? 0 : item->kind != ITEM_POLL ? 1 :
+			item->verifying ? 3 : 2;
 
-		item->written = false;
+		item->written = item->lost = false;
 		item->tried = item->state == ITEM_DONE;
 		if (item->tried)
 			lists[list][counts[list]++] = item;
@@ -347,14 +305,22 @@ iomsg_settle_write(Outbox *outbox, Work *work)
 	write_profiles(work);
 	write_results(outbox, lists[0], counts[0], true);
 	write_results(outbox, lists[1], counts[1], false);
+	for (int list = 0; list <= 1; list++)
+		iomsg_doubt_write_attempts(lists[list], counts[list]);
 	write_polls(lists[2], counts[2]);
+	if (counts[3] > 0)
+		note_written(lists[3], counts[3],
+					 iomsg_doubt_write_verified(lists[3], counts[3]));
 	/* Of a row that is still queued nothing has left: it is read again. */
 	find_lost(lists[0], counts[0]);
-	find_lost(lists[2], counts[2]);
-	for (int i = 0; i < counts[2]; i++)
+	for (int list = 2; list <= 3; list++)
 	{
-		if (lists[2][i]->written)
-			lists[2][i]->batch->settled++;
+		find_lost(lists[list], counts[list]);
+		for (int i = 0; i < counts[list]; i++)
+		{
+			if (lists[list][i]->written)
+				lists[list][i]->batch->settled++;
+		}
 	}
 	delete_batches(outbox, work);
 }
@@ -385,7 +351,11 @@ iomsg_settle_committed(Work *work)
 			continue;
 		if (item->batch)
 			item->batch->open--;
-		iomsg_work_expect(item);
+		/* What its row has become was passed by while it was in hand. */
+		if (item->lost)
+			iomsg_work_probe_service(item->service, DT_NOBEGIN);
+		else
+			iomsg_work_expect(item);
 		iomsg_work_drop(work, item);
 	}
 	dlist_foreach_modify(iter, &work->batches)

@@ -50,11 +50,14 @@ handle_interrupt(SIGNAL_ARGS)
 }
 
 /*
- * To be called before signals are unblocked.
+ * To be called before signals are unblocked and before connecting: a client
+ * encoding that the database's cannot be converted to would let no worker in.
  */
 void
 iomsg_signals_install(void)
 {
+	SetConfigOption("client_encoding", "SQL_ASCII", PGC_SUSET,
+					PGC_S_OVERRIDE);
 	pqsignal(SIGTERM, handle_terminate);
 	pqsignal(SIGINT, handle_interrupt);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -119,6 +122,8 @@ iomsg_signals_harden_settings(void)
 		{"default_transaction_deferrable", "off"},
 		{"session_replication_role", "origin"},
 		{"search_path", "pg_catalog, pg_temp"},
+		{"role", "none"},
+		{"exit_on_error", "off"},
 		{"row_security", "off"},
 		{"lock_timeout", "1s"},
 		{"statement_timeout", "0"},

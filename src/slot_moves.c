@@ -232,6 +232,39 @@ iomsg_slots_tell(uint32 notice, bool holds)
 }
 
 /*
+ * Is it time to remind of uncertain messages again?
+ */
+bool
+iomsg_slots_may_remind(TimestampTz now, int interval_ms)
+{
+	IoMsgSlot  *slot;
+	bool		may;
+
+	LWLockAcquire(iomsg_slots_lock, LW_SHARED);
+	slot = iomsg_slots_find(MyDatabaseId);
+	may = slot != NULL &&
+		(slot->reminded_at == 0 ||
+		 TimestampDifferenceExceeds(slot->reminded_at, now, interval_ms));
+	LWLockRelease(iomsg_slots_lock);
+	return may;
+}
+
+/*
+ * They have been reminded of.
+ */
+void
+iomsg_slots_reminded(TimestampTz now)
+{
+	IoMsgSlot  *slot;
+
+	LWLockAcquire(iomsg_slots_lock, LW_EXCLUSIVE);
+	slot = iomsg_slots_find(MyDatabaseId);
+	if (slot != NULL)
+		slot->reminded_at = now;
+	LWLockRelease(iomsg_slots_lock);
+}
+
+/*
  * The drainer wants to leave until due_at; false if a commit has just asked
  * for it.
  */

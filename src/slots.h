@@ -70,6 +70,7 @@ typedef struct IoMsgSlot
 	int			failures;		/* drainers that ended badly, in a row */
 	int			sqlstate;		/* of the last failure, 0 for none */
 	uint32		told;			/* notices that are in the log, as bits */
+	TimestampTz reminded_at;	/* of uncertain messages, in the log */
 	IoMsgWake	wake;
 	IoMsgCounters counters;
 } IoMsgSlot;
@@ -97,6 +98,8 @@ extern void iomsg_slots_forget(Oid database);
 extern bool iomsg_slots_begin(void);
 extern void iomsg_slots_turn(const IoMsgCounters *counted, IoMsgWake *wake);
 extern bool iomsg_slots_tell(uint32 notice, bool holds);
+extern bool iomsg_slots_may_remind(TimestampTz now, int interval_ms);
+extern void iomsg_slots_reminded(TimestampTz now);
 extern void iomsg_slots_retire(bool look_again);
 extern bool iomsg_slots_leave(TimestampTz due_at);
 extern void iomsg_slots_failed(int sqlstate);

@@ -14,9 +14,12 @@
 #include "utils/timestamp.h"
 
 #include "clock.h"
+#include "doubt.h"
+#include "fault.h"
 #include "notice.h"
 #include "settings.h"
 #include "signals.h"
+#include "standby.h"
 #include "turn.h"
 
 /* Pauses after a transaction has failed. */
@@ -25,6 +28,9 @@
 
 /* How often orphans and outcomes that somebody has locked are tried again. */
 #define LOCKED_PAUSE_MS 200
+
+/* When to mark again what no standby has confirmed. */
+#define UNCONFIRMED_PAUSE_MS 1000
 
 /*
  * Start with nothing in hand.
@@ -63,16 +69,68 @@ write_in_flight(Turn *turn, int nmarked)
 		else
 			ids[nids++] = item->id;
 	}
+	FAULT_NOTE(finished > 0 ? FAULT_RESULT : 0);
 	if (finished == 0 && nmarked == 0)
 		return;
 	for (int i = 0; i < nmarked; i++)
 		ids[nids++] = turn->marking[i]->id;
-	iomsg_outbox_write_in_flight(&turn->outbox, ids, nids);
+	iomsg_outbox_write_in_flight(&turn->outbox, ids, nids, nmarked > 0);
+}
+
+static bool
+is_among(const int64 *ids, int nids, int64 id)
+{
+	for (int i = 0; i < nids; i++)
+	{
+		if (ids[i] == id)
+			return true;
+	}
+	return false;
 }
 
 /*
- * A commit failed after a mark: the database knows whether it is there.  What
- * was marked goes back unsent; the rest was never touched.
+ * Is there anything in hand whose result the last transaction has written, if
+ * it is there at all?
+ */
+static bool
+wrote_results(Turn *turn)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &turn->work.active)
+	{
+		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (item->marked && item->tried)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What is in flight no more has been written: to write it again would be to
+ * write over what has become of the row since.
+ */
+static void
+forget_written(Turn *turn, const int64 *ids, int nids)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &turn->work.active)
+	{
+		WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (!item->marked || !item->tried || is_among(ids, nids, item->id))
+			continue;
+		iomsg_work_probe_service(item->service, DT_NOBEGIN);
+		iomsg_work_drop(&turn->work, item);
+	}
+}
+
+/*
+ * A commit failed after a mark or a result: the database knows whether it is
+ * there.  What was marked goes back unsent, what was written is done with; the
+ * rest was never touched.
  */
 static void
 resync(Turn *turn)
@@ -85,14 +143,16 @@ resync(Turn *turn)
 	{
 		WorkItem   *item = turn->marking[i];
 
-		for (int j = 0; j < nids && !item->marked; j++)
-			item->marked = ids[j] == item->id;
+		item->marked |= is_among(ids, nids, item->id);
 		if (item->marked)
 		{
+			item->marked_us = iomsg_clock_now_us();
 			iomsg_work_finish(item, "queued", "mark_interrupted");
 			item->outcome.next_due = GetCurrentTimestamp();
 		}
 	}
+	if (turn->outbox.taken_over)
+		forget_written(turn, ids, nids);
 	if (ids)
 		pfree(ids);
 	turn->nmarking = 0;
@@ -106,6 +166,7 @@ read_roster(Turn *turn)
 	int32		timeline = turn->outbox.timeline;
 
 	iomsg_outbox_read_installation(&turn->outbox, &turn->work);
+	iomsg_adopt_judge(&turn->outbox);
 	if (generation != turn->outbox.generation ||
 		timeline != turn->outbox.timeline)
 	{
@@ -114,7 +175,8 @@ read_roster(Turn *turn)
 	}
 	iomsg_roster_load(&turn->work);
 	turn->roster_due = false;
-	iomsg_notice_held(&turn->outbox);
+	iomsg_notice_standing(&turn->outbox, &turn->work);
+	turn->adopting = iomsg_adopt_wanted(&turn->outbox);
 }
 
 /*
@@ -130,31 +192,35 @@ claim(Turn *turn, int64 now_us)
 		return 0;
 	iomsg_claim_probe(&turn->outbox, &turn->work, GetCurrentTimestamp());
 	iomsg_turn_pick(turn, now_us);
+	if (!turn->outbox.taken_over)
+		return 0;
 	iomsg_turn_choose(turn, now_us);
 	if (turn->nmarking > 0)
-	{
-		iomsg_outbox_take_over(&turn->outbox, &turn->work);
 		nmarked = iomsg_claim_mark(&turn->outbox, turn->marking,
 								   turn->nmarking);
-	}
 	return nmarked;
 }
 
 /*
  * The transaction is durable: items that it finished leave our hands, those
- * that it marked may be sent.
+ * that it marked may be sent, unless a standby that should have confirmed
+ * them has not.
  */
 static void
 after_commit(Turn *turn, int nmarked, int64 now_us)
 {
 	TimestampTz later = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 													LOCKED_PAUSE_MS);
+	bool		confirmed = nmarked == 0 || iomsg_standby_confirmed();
 
 	for (int i = 0; i < nmarked; i++)
 	{
 		turn->marking[i]->marked = true;
 		turn->marking[i]->marked_us = now_us;
 		turn->marking[i]->state = ITEM_MARKED;
+		if (!confirmed)
+			iomsg_work_not_sent(turn->marking[i], "mark_unconfirmed",
+								   UNCONFIRMED_PAUSE_MS);
 	}
 	for (int i = nmarked; i < turn->nmarking; i++)
 		iomsg_work_put_back(&turn->work, turn->marking[i], later);
@@ -171,10 +237,16 @@ after_commit(Turn *turn, int nmarked, int64 now_us)
 	}
 }
 
+/*
+ * What a turn writes.  A worker that has just come takes the place of the one
+ * before and does nothing else in that transaction: if any of the rest cuts
+ * it off, it is known that it was at work.
+ */
 static void
 run_transaction(Turn *turn, int64 now_us)
 {
 	OutboxState state = iomsg_outbox_begin(&turn->outbox);
+	bool		took_over;
 	int			nmarked;
 
 	if (state != OUTBOX_OPEN)
@@ -189,19 +261,23 @@ run_transaction(Turn *turn, int64 now_us)
 		turn->other_version = state == OUTBOX_OTHER_VERSION;
 		return;
 	}
-	if (turn->roster_due)
-		read_roster(turn);
+	/* First: what of ours is in flight is nobody's orphan. */
 	if (turn->resync)
 		resync(turn);
-	if (iomsg_turn_has_orphans(turn))
+	if (turn->roster_due)
+		read_roster(turn);
+	if (turn->outbox.taken_over)
 	{
-		iomsg_outbox_take_over(&turn->outbox, &turn->work);
-		iomsg_outbox_settle_orphans(&turn->outbox, &turn->work);
+		if (iomsg_turn_has_orphans(turn))
+			iomsg_orphans_settle(&turn->outbox, &turn->work);
+		iomsg_settle_write(&turn->outbox, &turn->work);
 	}
-	iomsg_settle_write(&turn->outbox, &turn->work);
 	nmarked = claim(turn, now_us);
+	if (iomsg_turn_must_take_over(turn))
+		iomsg_outbox_take_over(&turn->outbox, &turn->work);
 	write_in_flight(turn, nmarked);
 	iomsg_roster_write_stops(&turn->work);
+	took_over = turn->outbox.took_over_now;
 
 	/* A time-out that is late must not end a wait for the standby. */
 	CHECK_FOR_INTERRUPTS();
@@ -209,7 +285,10 @@ run_transaction(Turn *turn, int64 now_us)
 	iomsg_outbox_commit(&turn->outbox);
 	iomsg_signals_end_commit();
 	after_commit(turn, nmarked, iomsg_clock_now_us());
-	turn->locked_retry_us = now_us + LOCKED_PAUSE_MS * INT64CONST(1000);
+	/* That nothing is begun is to be said in the log. */
+	turn->roster_due |= took_over && turn->outbox.crash_loop;
+	turn->locked_retry_us = took_over ? now_us :
+		now_us + LOCKED_PAUSE_MS * INT64CONST(1000);
 }
 
 /* ----------------------------------------------------------------------
@@ -217,14 +296,12 @@ run_transaction(Turn *turn, int64 now_us)
  */
 
 /*
- * A transaction failed: abort it, say so without a word of its content, and
- * pause.
+ * A transaction failed: abort it.  Returns why, in the work's memory.
  */
-void
-iomsg_turn_recover(Turn *turn, int64 now_us)
+ErrorData *
+iomsg_turn_abort(Turn *turn)
 {
 	ErrorData  *error;
-	int			pause_ms;
 
 	HOLD_INTERRUPTS();
 	iomsg_signals_end_commit();
@@ -233,6 +310,19 @@ iomsg_turn_recover(Turn *turn, int64 now_us)
 	FlushErrorState();
 	AbortCurrentTransaction();
 	MemoryContextSwitchTo(turn->work.context);
+	RESUME_INTERRUPTS();
+	return error;
+}
+
+/*
+ * A turn's transaction failed: say so without a word of its content, and
+ * pause.
+ */
+void
+iomsg_turn_recover(Turn *turn, int64 now_us)
+{
+	ErrorData  *error = iomsg_turn_abort(turn);
+	int			pause_ms;
 
 	/* The epoch that was raised in it is not. */
 	if (turn->outbox.took_over_now)
@@ -251,7 +341,6 @@ iomsg_turn_recover(Turn *turn, int64 now_us)
 				 error->funcname ?
 				 errdetail("It was raised in %s.", error->funcname) : 0));
 	FreeErrorData(error);
-	RESUME_INTERRUPTS();
 }
 
 /*
@@ -270,100 +359,20 @@ iomsg_turn_write(Turn *turn, int64 now_us)
 	}
 	PG_CATCH();
 	{
-		turn->resync = turn->nmarking > 0;
+		turn->resync = turn->nmarking > 0 || wrote_results(turn);
+		iomsg_doubt_forget();
 		iomsg_turn_recover(turn, now_us);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	if (turn->failures == 0 && !turn->gone)
 		iomsg_turn_load(turn);
+	if (iomsg_doubt_any())
+		iomsg_errands_tell(turn);
+	if (turn->adopting && turn->failures == 0 && !turn->gone)
+		iomsg_errands_adopt(turn);
 	/* What has waited for another message to the same person. */
 	iomsg_turn_pick(turn, now_us);
 	if (turn->work.nactive > 0 || iomsg_turn_has_orphans(turn))
 		turn->worked = true;
-}
-
-/*
- * Is there anything left of a worker that died, and are we to see to it?
- */
-bool
-iomsg_turn_has_orphans(const Turn *turn)
-{
-	return turn->outbox.armed && turn->outbox.norphans > 0;
-}
-
-static bool
-stops_wait(const Turn *turn)
-{
-	for (int i = 0; i < turn->work.nservices; i++)
-	{
-		if (turn->work.services[i]->stop_to_write ||
-			turn->work.services[i]->unstop_to_write)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Is there anything to be written that somebody had locked?
- */
-bool
-iomsg_turn_waits_for_lock(Turn *turn)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &turn->work.active)
-	{
-		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
-
-		if (item->state == ITEM_DONE && item->tried)
-			return true;
-	}
-	return iomsg_turn_has_orphans(turn) || stops_wait(turn);
-}
-
-static bool
-lanes_wait(const Turn *turn)
-{
-	for (int i = 0; i < turn->work.nservices; i++)
-	{
-		const Service *service = turn->work.services[i];
-
-		if (!iomsg_work_may_send(service))
-			continue;
-		for (int j = 0; j < IOMSG_LANES; j++)
-		{
-			if (service->lanes[j].probe && service->lanes[j].nitems == 0)
-				return true;
-		}
-	}
-	return false;
-}
-
-/*
- * Is there anything that a transaction should do now?
- */
-bool
-iomsg_turn_needed(Turn *turn, int64 now_us)
-{
-	dlist_iter	iter;
-
-	if (turn->gone || turn->outbox.fenced || turn->retry_at_us > now_us)
-		return false;
-	if (turn->roster_due || turn->resync)
-		return true;
-	dlist_foreach(iter, &turn->work.active)
-	{
-		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
-
-		if (item->state == ITEM_DONE && !item->tried)
-			return true;
-		if (item->state == ITEM_READY && iomsg_turn_may_begin(turn) &&
-			(item->budgeted || item->service->account->budget > 0))
-			return true;
-	}
-	if (turn->locked_retry_us <= now_us && iomsg_turn_waits_for_lock(turn))
-		return true;
-	return iomsg_turn_may_begin(turn) && lanes_wait(turn) &&
-		iomsg_turn_open_items(turn) < turn->max_in_flight;
 }

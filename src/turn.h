@@ -20,6 +20,8 @@ typedef struct Turn
 	bool		other_version;	/* or it is not ours */
 	bool		resync;			/* a commit's end is not known */
 	bool		worked;			/* there has been anything to do */
+	bool		adopting;		/* rows from before a promotion */
+	uint64		adopted;		/* so many messages of them */
 	int			max_in_flight;	/* connections that there are */
 	int			failures;		/* transactions that failed, in a row */
 	int			last_sqlstate;
@@ -39,7 +41,15 @@ extern bool iomsg_turn_needed(Turn *turn, int64 now_us);
 extern void iomsg_turn_write(Turn *turn, int64 now_us);
 extern void iomsg_turn_recover(Turn *turn, int64 now_us);
 extern void iomsg_turn_load(Turn *turn);
+extern ErrorData *iomsg_turn_abort(Turn *turn);
+extern bool iomsg_turn_must_take_over(const Turn *turn);
 extern int	iomsg_turn_open_items(Turn *turn);
 extern bool iomsg_turn_may_begin(const Turn *turn);
+extern int64 iomsg_turn_linger_us(const Turn *turn);
+
+/* errands.c */
+extern void iomsg_errands_tell(Turn *turn);
+extern void iomsg_errands_adopt(Turn *turn);
+extern bool iomsg_errands_retire(Turn *turn);
 
 #endif							/* IOMSG_TURN_H */

@@ -79,20 +79,16 @@ at_transaction_end(XactEvent event, void *arg)
 {
 	Counts		all = {0};
 
-	if (used == 0)
+	for (int i = 0; i < used; i++)
+		add_counts(&all, &counts[i]);
+	/* In any case: even where none is left, they have their memory. */
+	forget();
+	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE)
 		return;
-	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-	{
-		for (int i = 0; i < used; i++)
-			add_counts(&all, &counts[i]);
-		forget();
-		if (all.subjects > 0)
-			warn_of_subjects(&all);
-		if (all.discarded > 0)
-			warn_of_discarded(&all);
-	}
-	else if (event == XACT_EVENT_ABORT)
-		forget();
+	if (all.subjects > 0)
+		warn_of_subjects(&all);
+	if (all.discarded > 0)
+		warn_of_discarded(&all);
 }
 
 /*

@@ -145,7 +145,8 @@ iomsg_work_tries_one(Work *work, const Service *service)
 }
 
 /*
- * The item is done, and that is to be written.
+ * The item is done, and that is to be written.  Where IO may have accepted an
+ * earlier request for it, nothing but another try or an id settles that.
  */
 void
 iomsg_work_finish(WorkItem *item, const char *status, const char *reason)
@@ -154,7 +155,31 @@ iomsg_work_finish(WorkItem *item, const char *status, const char *reason)
 	item->state = ITEM_DONE;
 	item->outcome.status = status;
 	item->outcome.reason = reason;
+	if (item->doubtful && status != NULL && strcmp(status, "queued") != 0 &&
+		strcmp(status, "sent") != 0)
+	{
+		item->outcome.status = "uncertain";
+		item->outcome.reason = "maybe_accepted";
+	}
 	item->outcome.next_due = DT_NOEND;
+	item->outcome.duration_ms = -1;
+}
+
+/*
+ * Nothing of the item has left, or IO said that it did not take it: the row
+ * goes back to the queue, or the item to its lane where the row is there yet.
+ */
+void
+iomsg_work_not_sent(WorkItem *item, const char *reason, int64 wait_ms)
+{
+	if (!item->marked && item->state != ITEM_DONE)
+	{
+		item->state = ITEM_WAITING;
+		return;
+	}
+	iomsg_work_finish(item, "queued", reason);
+	item->outcome.next_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														  wait_ms);
 }
 
 static WorkItem *

@@ -59,6 +59,8 @@ struct Service
 	bool		present;		/* still in the table */
 	bool		paused;
 	bool		dry_run;
+	bool		resends;		/* what is uncertain, by itself */
+	bool		trusts_500;		/* IO's own error means: not accepted */
 	int			nrecipients;	/* -1: all may get messages */
 	char	  **recipients;
 	int64		profile_max_age_us;
@@ -99,6 +101,8 @@ extern int64 iomsg_work_paused_until(const Service *service, int64 now_us);
 extern bool iomsg_work_tries_one(Work *work, const Service *service);
 extern void iomsg_work_finish(WorkItem *item, const char *status,
 							  const char *reason);
+extern void iomsg_work_not_sent(WorkItem *item, const char *reason,
+								int64 wait_ms);
 extern void iomsg_work_probe_service(Service *service, TimestampTz from);
 extern void iomsg_work_probe_all(Work *work, TimestampTz from);
 extern void iomsg_work_probe_due(Work *work, TimestampTz now);

@@ -104,9 +104,17 @@ count_others(const Limiter *limiter, int64_t since_us, int64_t until_us)
 	return others;
 }
 
+/* A tenth of the quota is ours whatever others do: never less than a call. */
+static int
+find_own_share(const Limiter *limiter)
+{
+	return (limiter->calls + 9) / 10;
+}
+
 /*
  * What is N for ours and the logged calls of others, where the others are
- * expected to make as many calls as in the window before.
+ * expected to make as many calls as in the window before.  Under a quota that
+ * was lowered since these can be more than it has.
  */
 static int
 find_limit(const Limiter *limiter, int64_t now_us)
@@ -114,12 +122,14 @@ find_limit(const Limiter *limiter, int64_t now_us)
 	int64_t		window_us = limiter->period_us + limiter->guard_us + 1;
 	int			before;
 	int			present;
+	int			limit;
 
 	if (limiter->others == 0)
 		return limiter->calls;
 	before = count_others(limiter, now_us - 2 * window_us, now_us - window_us);
 	present = count_others(limiter, now_us - window_us, INT64_MAX);
-	return limiter->calls - (before > present ? before - present : 0);
+	limit = limiter->calls - (before > present ? before - present : 0);
+	return limit > find_own_share(limiter) ? limit : find_own_share(limiter);
 }
 
 /* The first time at which the log lets a call go. */
@@ -363,7 +373,7 @@ iomsg_limiter_observe(Limiter *limiter, int64_t taken_us, int64_t now_us,
 					  int64_t remaining)
 {
 	int64_t		missing;
-	int			room = limiter->calls - (limiter->calls + 9) / 10;
+	int			room = limiter->calls - find_own_share(limiter);
 	int64_t		at_us = max_us(now_us, limiter->latest_us);
 	int64_t		since_us = taken_us - limiter->period_us - limiter->guard_us;
 

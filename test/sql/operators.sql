@@ -38,7 +38,10 @@ DELETE FROM io_msg.pending;
 DELETE FROM io_msg.poll;
 DELETE FROM io_msg.body;
 DELETE FROM io_msg.outbox;
+DELETE FROM io_msg.uncertain;
+ALTER TABLE io_msg.audit DISABLE TRIGGER append_only;
 DELETE FROM io_msg.audit;
+ALTER TABLE io_msg.audit ENABLE ALWAYS TRIGGER append_only;
 UPDATE io_msg.installation
    SET generation = 7, system_identifier = 1, database_oid = 1, instance = 'a', paused = false;
 INSERT INTO io_msg.service (id, name) VALUES (1, 'tari'), (2, 'permits');
@@ -58,6 +61,7 @@ CREATE FUNCTION pg_temp.put(id bigint, status text, service_id integer DEFAULT 1
 	INSERT INTO io_msg.body (id, body) SELECT $1, '{}' WHERE $7 = 'message';
 	INSERT INTO io_msg.pending (generation, timeline, service_id, priority, due_at, id)
 	SELECT $8, $9, $3, 2, $6, $1 WHERE $2 = 'queued';
+	INSERT INTO io_msg.uncertain (id, since) SELECT $1, '2026-01-03 Z' WHERE $2 = 'uncertain';
 $$;
 
 -- What a statement does: its result, or its SQLSTATE, error and hint.

@@ -38,7 +38,10 @@ DELETE FROM io_msg.pending;
 DELETE FROM io_msg.poll;
 DELETE FROM io_msg.body;
 DELETE FROM io_msg.outbox;
+DELETE FROM io_msg.uncertain;
+ALTER TABLE io_msg.audit DISABLE TRIGGER append_only;
 DELETE FROM io_msg.audit;
+ALTER TABLE io_msg.audit ENABLE ALWAYS TRIGGER append_only;
 UPDATE io_msg.installation
    SET generation = 7, system_identifier = 1, database_oid = 1, instance = 'a', paused = false;
 INSERT INTO io_msg.service (id, name) VALUES (1, 'tari'), (2, 'permits');
@@ -58,6 +61,7 @@ CREATE FUNCTION pg_temp.put(id bigint, status text, service_id integer DEFAULT 1
 	INSERT INTO io_msg.body (id, body) SELECT $1, '{}' WHERE $7 = 'message';
 	INSERT INTO io_msg.pending (generation, timeline, service_id, priority, due_at, id)
 	SELECT $8, $9, $3, 2, $6, $1 WHERE $2 = 'queued';
+	INSERT INTO io_msg.uncertain (id, since) SELECT $1, '2026-01-03 Z' WHERE $2 = 'uncertain';
 $$;
 
 --
@@ -76,7 +80,10 @@ SELECT pg_temp.put(1, 'queued'), pg_temp.put(2, 'queued', due => '2999-01-01 Z')
        pg_temp.put(20, 'checked', kind => 'profile'), pg_temp.put(21, 'queued', kind => 'profile'),
        pg_temp.put(22, 'sent', generation => 6), pg_temp.put(23, 'queued', due => '2999-01-02 Z'),
        pg_temp.put(24, 'queued'), pg_temp.put(25, 'queued', due => '2999-01-01 Z'), pg_temp.put(26, 'sent'),
-       pg_temp.put(27, 'not_allowed', reason => 'not_in_only_recipients'), pg_temp.put(28, 'uncertain', 2, reason => 'interrupted');
+       pg_temp.put(27, 'not_allowed', reason => 'not_in_only_recipients'), pg_temp.put(28, 'uncertain', 2, reason => 'interrupted'),
+       pg_temp.put(29, 'uncertain', reason => 'being_verified'), pg_temp.put(30, 'uncertain', reason => 'not_verified'),
+       pg_temp.put(31, 'sent', reason => 'resolved_sent'), pg_temp.put(32, 'failed', reason => 'resolved_not_sent'),
+       pg_temp.put(33, 'queued', due => '2999-01-01 Z', reason => 'mark_unconfirmed');
 UPDATE io_msg.drainer SET in_flight = '{6}', orphans = '{7}';
 UPDATE io_msg.outbox SET attempts = 2, reason = 'server_error' WHERE id = 3;
 UPDATE io_msg.outbox SET reason = 'not_sent' WHERE id = 25;
@@ -87,7 +94,7 @@ UPDATE io_msg.outbox SET attempts = 10, http_status = 500 WHERE id = 14;
 UPDATE io_msg.outbox SET io_status = 'ACCEPTED', due_at = '2999-01-01 Z' WHERE id = 9;
 UPDATE io_msg.outbox SET io_status = 'PROCESSED', read_status = 'READ', payment_status = 'NOT_PAID' WHERE id = 10;
 UPDATE io_msg.outbox SET io_status = 'REJECTED', io_status_at = '2026-01-04 Z', lot = 'L1' WHERE id = 11;
-UPDATE io_msg.outbox SET message_id = NULL WHERE id = 12;
+UPDATE io_msg.outbox SET message_id = NULL WHERE id IN (12, 31);
 UPDATE io_msg.outbox SET io_status = 'FAILED' WHERE id = 26;
 INSERT INTO io_msg.poll VALUES (7, 1, 1, '2999-01-01 Z', 9, '{9}'), (6, 1, 1, '2026-01-01 Z', 22, '{22}');
 SELECT io_explain(id) FROM io_msg.outbox ORDER BY id;
@@ -111,6 +118,10 @@ UPDATE io_msg.service SET paused = true WHERE id = 1;
 INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('service paused');
 UPDATE pg_temp.server SET failures = 3, last_sqlstate = '53100';
 INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('worker failing');
+ALTER TABLE io_msg.body SET UNLOGGED;
+INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('unlogged');
+UPDATE io_msg.drainer SET unclean_starts = '{2026-01-01 00:00 Z, 2026-01-01 00:05 Z, 2026-01-01 00:10 Z}';
+INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('crash loop');
 UPDATE io_msg.installation SET paused = true;
 INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('database paused');
 UPDATE pg_temp.server SET launcher_pid = NULL;
@@ -132,6 +143,8 @@ SELECT what, explanation FROM told ORDER BY n;
 UPDATE pg_temp.place SET timeline = 1;
 UPDATE pg_temp.server SET preloaded = true, launcher_pid = 10, failures = 0, last_sqlstate = NULL, in_recovery = false;
 UPDATE io_msg.installation SET paused = false;
+ALTER TABLE io_msg.body SET LOGGED;
+UPDATE io_msg.drainer SET unclean_starts = '{}';
 DELETE FROM io_msg.service_stop;
 UPDATE io_msg.service SET paused = false, only_recipients = NULL;
 DELETE FROM key_file;
@@ -142,6 +155,7 @@ SELECT * FROM pg_temp.sick;
 \x off
 DELETE FROM io_msg.pending;
 DELETE FROM io_msg.outbox WHERE status IN ('queued', 'uncertain');
+DELETE FROM io_msg.uncertain;
 -- ok: no error and no warning, and so never with fsync off, as test servers may have it
 SELECT count(*) FILTER (WHERE severity = 'ok') = CASE current_setting('fsync') WHEN 'on' THEN 1 ELSE 0 END AS ok,
        count(*) FILTER (WHERE severity IN ('error', 'warning') AND code <> 'fsync_off') AS wrong FROM io_health();
@@ -166,6 +180,10 @@ SELECT s.* FROM unnest(ARRAY[
 	'UPDATE pg_temp.place SET database_oid = 2',
 	$$UPDATE pg_temp.place SET system_identifier = 2, instance = 'b'$$,
 	'DELETE FROM io_msg.installation',
+	'ALTER TABLE io_msg.pending SET UNLOGGED',
+	$$UPDATE io_msg.drainer SET unclean_starts = '{2026-01-01 00:00 Z, 2026-01-01 00:05 Z, 2026-01-01 00:10 Z}'$$,
+	$$UPDATE io_msg.drainer SET unclean_starts = '{2026-01-01 00:00 Z, 2026-01-01 00:05 Z, 2026-01-01 00:10:01 Z}'$$,
+	$$UPDATE io_msg.drainer SET unclean_starts = '{2026-01-01 00:00 Z, 2026-01-01 00:05 Z, 2026-01-01 00:10 Z}'; SELECT io_resume()$$,
 	'UPDATE io_msg.installation SET paused = true',
 	$$INSERT INTO pg_temp.key_file VALUES ('tari', 'unsafe'), ('permits', 'malformed')$$,
 	$$INSERT INTO io_msg.service_stop VALUES (2, 'forbidden', 403, NULL, '2026-01-05 Z')$$,
@@ -183,6 +201,7 @@ SELECT s.* FROM unnest(ARRAY[
 -- The views
 --
 DELETE FROM io_msg.outbox;
+DELETE FROM io_msg.uncertain;
 DELETE FROM io_msg.pending;
 DELETE FROM io_msg.poll;
 UPDATE io_msg.drainer SET in_flight = '{74}', orphans = '{}';

@@ -8,6 +8,7 @@ use lib 'test/t';
 
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 
 use IoMsgTest;
 
@@ -37,6 +38,10 @@ sub check
 	my ($n, $all_slow, $all) = @_;
 
 	ok(poll_until(sub { ($node->psql('postgres', 'SELECT 1'))[0] == 0 }), 'the server is back');
+	my $back = time;
+	wait_until($node, "SELECT count(*) >= " . @$all_slow . " FROM io_msg.outbox WHERE status = 'uncertain'",
+		'what was on the wire is known to be uncertain');
+	note(sprintf '%.1f s after the server was back', time - $back);
 	wait_until($node, "SELECT count(*) FILTER (WHERE status = 'queued') = 0 FROM io_msg.outbox",
 		'all flow');
 	is($node->safe_psql('postgres', "SELECT array_agg(id ORDER BY id) FROM io_msg.outbox WHERE status = 'uncertain'"),
@@ -60,7 +65,7 @@ kill('KILL', $pid);
 ok(poll_until(sub { log_has($node, qr/all server processes terminated; reinitializing/, $from) }),
 	'the drainer is killed');
 check(1, \@slow, 28);
-ok(log_has($node, qr/WARNING:.* 8 messages were being sent when the last worker ended/, $from),
+ok(log_has($node, qr/WARNING:.* 8 messages were being sent when the last io_msg worker ended/, $from),
 	'the log says so');
 $io->clear_faults;
 $io->release;
@@ -72,7 +77,8 @@ check(101, \@slow, 56);
 $io->clear_faults;
 $io->release;
 
-# Killed as a whole.
+# Killed as a whole.  A third crash in a row would stop it.
+$node->safe_psql('postgres', q{UPDATE io_msg.drainer SET unclean_starts = '{}'});
 push @slow, fill(201);
 my @processes = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity');
 $node->kill9;

@@ -38,6 +38,8 @@ sub stop_at_arrival
 	$io->clear_faults;
 	$io->release;
 	$node->start;
+	# So many crashes in so short a time would stop it.
+	$node->safe_psql('postgres', 'SELECT io_resume()');
 	ok(poll_until(sub { status_of($node, $id) ne 'queued' }), "$where: message $n does not wait");
 	is(status_of($node, $id), 'uncertain', "$where: message $n may have been sent");
 	is(scalar(grep { $_->{fiscal_code} eq fiscal_code($n) } $io->ledger), 1,

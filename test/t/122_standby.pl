@@ -52,6 +52,7 @@ wait_for_status($standby, $next, 'sent');
 is($standby->safe_psql('postgres', 'SELECT string_agg(status || held, \' \' ORDER BY id) FROM io_msg.message WHERE id IN ('
 	  . join(', ', @old) . ')'), join(' ', ('queuedtrue') x 3), 'what was queued before is held');
 like($standby->safe_psql('postgres', "SELECT io_explain($old[0])"), qr/io_release/, 'io_explain says so');
+ok(poll_until(sub { log_has($standby, qr/io_msg holds messages in database "\w+"/) }), 'so does the log');
 
 is($standby->safe_psql('postgres', "SELECT io_release(ids => ARRAY[$old[0]])"), 1, 'one is released');
 wait_for_status($standby, $old[0], 'sent');

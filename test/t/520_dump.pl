@@ -120,6 +120,7 @@ subtest 'new rows flow, old ones do not' => sub
 	is(join(' ', sort keys %citizens), join(' ', sort map { fiscal_code($_) } 20, 21),
 		'IO hears of the two new ones alone');
 	is(held('copy'), 7, 'the old ones are held');
+	ok(poll_until(sub { log_has($node, qr/io_msg holds messages in database "copy"/) }), 'the log says so');
 	like(sql('copy', "SELECT io_explain(id) FROM io_msg.outbox WHERE reference = '16'"),
 		qr/held: it was enqueued in another copy .* io_release lets it go/, 'io_explain says why');
 	like(sql('copy', "SELECT io_explain($stuck)"),

@@ -27,11 +27,9 @@ my @old = enqueue_many($node, 2, 4);
 sub refused
 {
 	my ($where, $db) = @_;
-	my $oid = $where->safe_psql($db,
-		'SELECT oid FROM pg_database WHERE datname = current_database()');
 
 	$where->safe_psql($db, 'SELECT io_resume()');
-	return ok(poll_until(sub { log_has($where, qr/io_msg sends nothing from database $oid:/) }),
+	return ok(poll_until(sub { log_has($where, qr/io_msg sends nothing from database "$db":/) }),
 		'its worker looked, and the log says that nothing is sent');
 }
 

@@ -45,6 +45,7 @@ is(status_of($restored, $_), 'queued', "row $_ is held") foreach @old;
 like($restored->safe_psql('postgres', "SELECT io_explain($old[0])"),
 	qr/held: it was enqueued before this server was promoted or recovered to an earlier time/,
 	'io_explain says why');
+ok(poll_until(sub { log_has($restored, qr/io_msg holds messages in database "\w+"/) }), 'the log too');
 wait_until($restored, q{SELECT bool_and(held) FROM io_msg.message WHERE status = 'queued'}, 'the view too');
 is(scalar($io->ledger), 7, 'IO got each message once');
 is($restored->safe_psql('postgres', "SELECT io_release(ids => ARRAY[$old[0]])"), 1,

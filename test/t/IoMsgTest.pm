@@ -66,13 +66,14 @@ sub iomsg_node
 	}
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	$node->init(@{ $how{init} });
+	make_hostile($node) if $ENV{IOMSG_HOSTILE} && $how{preload};
 	$settings{'io_msg.keys_file'} //= keys_file($node);
 	$settings{'io_msg.allowed_hosts'} //= '127.0.0.1,localhost';
 	write_keys_file($settings{'io_msg.keys_file'});
 	if ($how{preload})
 	{
 		$node->append_conf('postgresql.conf',
-			"shared_preload_libraries = 'io_msg'\n"
+			"shared_preload_libraries = '" . ($ENV{IOMSG_HOSTILE_PRELOAD} // '') . "io_msg'\n"
 			  . join('', map { "$_ = " . sql_literal($settings{$_}) . "\n" }
 				  sort keys %settings));
 	}
@@ -81,6 +82,15 @@ sub iomsg_node
 	create_extension($node, $how{schema})
 	  if $how{preload} && $how{extension};
 	return $node;
+}
+
+# The settings of script/test hostile, before the test's own.
+sub make_hostile
+{
+	my ($node) = @_;
+
+	system_or_bail($^X, tree_dir() . '/script/lib/hostile.pl', $node->data_dir);
+	return;
 }
 
 sub create_extension

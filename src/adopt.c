@@ -1,0 +1,119 @@
+/*
+ * adopt.c
+ *	  What was queued before a promotion, where promotions are trusted.
+ *
+ * A synchronous standby has every mark that anything was sent on, so what it
+ * has as queued was not sent.  Its rows get the present timeline, some in
+ * each transaction, so that none is long.  Nothing is adopted where no
+ * synchronous standby is asked for, or where the lost server's last mark that
+ * is known here waited for none: that server may have sent it.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "replication/syncrep.h"
+#include "utils/guc.h"
+
+#include "doubt_sql.h"
+#include "outbox.h"
+#include "settings.h"
+#include "statement.h"
+
+#define BATCH_ROWS		1000
+#define BATCH_POLLS		4		/* each of up to some hundred messages */
+
+static IoMsgStatement judge = {.sql = SQL_JUDGE_TIMELINE, .nargs = 2,
+.types = {INT4OID, BOOLOID}};
+static IoMsgStatement adopt_pending = {.sql = SQL_ADOPT_PENDING, .nargs = 4,
+.types = {INT8OID, INT4OID, INT8OID, INT4OID}};
+static IoMsgStatement adopt_polls = {.sql = SQL_ADOPT_POLLS, .nargs = 4,
+.types = {INT8OID, INT4OID, INT8OID, INT4OID}};
+static IoMsgStatement note = {.sql = SQL_ADOPT_NOTE, .nargs = 2,
+.types = {INT4OID, INT8OID}};
+
+/*
+ * Was this server started to be recovered to an earlier time?  Then it does
+ * not know what it has sent since.
+ */
+static bool
+goes_back(void)
+{
+	static const char *const targets[] = {
+		"recovery_target", "recovery_target_lsn", "recovery_target_name",
+		"recovery_target_time", "recovery_target_xid"
+	};
+
+	for (size_t i = 0; i < lengthof(targets); i++)
+	{
+		const char *value = GetConfigOption(targets[i], true, false);
+
+		if (value != NULL && value[0] != '\0')
+			return true;
+	}
+	return false;
+}
+
+/*
+ * On the first look at a new timeline decide for good whether rows from before
+ * it may ever be taken up: what this server sends from now on, and whether a
+ * standby confirms that, tells nothing about them.
+ */
+void
+iomsg_adopt_judge(Outbox *outbox)
+{
+	Datum		args[2];
+	bool		isnull;
+
+	if (!outbox->armed || outbox->judged_timeline == outbox->timeline)
+		return;
+	args[0] = Int32GetDatum(outbox->timeline);
+	args[1] = BoolGetDatum(goes_back());
+	if (iomsg_statement_run(&judge, args, NULL) == 1)
+		outbox->held_before = DatumGetInt32(iomsg_statement_value(0, 0,
+																  &isnull));
+}
+
+/*
+ * Are there rows of an earlier timeline that may be taken up?
+ */
+bool
+iomsg_adopt_wanted(const Outbox *outbox)
+{
+	return iomsg_on_promotion == ON_PROMOTION_TRUST &&
+		SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0' &&
+		outbox->armed && outbox->holds_earlier;
+}
+
+/*
+ * Take up some of them, *messages of which are queued; false when there are no
+ * more.  Those that somebody has locked are left for the next time that the
+ * roster is read.
+ */
+bool
+iomsg_adopt_some(Outbox *outbox, uint64 *messages)
+{
+	Datum		args[4];
+
+	args[0] = Int64GetDatum(outbox->generation);
+	args[1] = Int32GetDatum(outbox->timeline);
+	args[2] = Int64GetDatum(BATCH_ROWS);
+	args[3] = Int32GetDatum(outbox->held_before);
+	*messages = iomsg_statement_run(&adopt_pending, args, NULL);
+	if (*messages > 0)
+		return true;
+	args[2] = Int64GetDatum(BATCH_POLLS);
+	return iomsg_statement_run(&adopt_polls, args, NULL) > 0;
+}
+
+/*
+ * Note for those who ask later that so many messages were taken up.
+ */
+void
+iomsg_adopt_note(Outbox *outbox, uint64 messages)
+{
+	Datum		args[2];
+
+	args[0] = Int32GetDatum(outbox->timeline);
+	args[1] = Int64GetDatum((int64) messages);
+	(void) iomsg_statement_run(&note, args, NULL);
+}
