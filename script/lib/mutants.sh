@@ -6,6 +6,10 @@
 #   # why: what the broken line protects
 # The named suites must be green without the patch, and red with it because a
 # test failed, not because it does not build.
+#
+# Those of test/mutants/campaign break the promise itself.  The campaign has
+# IOMSG_MUTANT_ROUNDS (50) rounds to find each; the suites named in the patch
+# are asked where it has not.
 
 header()
 {
@@ -84,6 +88,59 @@ try_mutant()
 		echo "$name|MISSED: $caught" >>"$work/table"
 		cp "$work/m/$name/log" "$failed_dir/mutant-$name.log"
 	fi
+	[ -n "${KEEP:-}" ] || rm -rf "$work/m/$name"
+}
+
+run_defects()
+{
+	local patches patch suites=
+
+	mapfile -t patches < <(expand "${@:-test/mutants/campaign/*.patch}")
+	[ -f "${patches[0]}" ] || return 0
+
+	export IOMSG_CAMPAIGN_ROUNDS=${IOMSG_MUTANT_ROUNDS:-50}
+	echo "  without a defect: $IOMSG_CAMPAIGN_ROUNDS rounds"
+	if in_copy sound "" campaign; then
+		echo "1 0 the campaign without a defect" >>"$counts"
+		echo "none|nothing, in $IOMSG_CAMPAIGN_ROUNDS rounds" >>"$work/table"
+	else
+		fail "the campaign without a defect: $(names_of_failed sound)"
+		cp "$work/m/sound/log" "$failed_dir/sound.log"
+	fi
+	[ -n "${KEEP:-}" ] || rm -rf "$work/m/sound"
+	for patch in "${patches[@]}"; do
+		try_defect "$patch"
+	done
+	echo
+	column_table
+}
+
+# What the campaign said when it stopped.
+violation_of()
+{
+	grep -hoE '^ +round [0-9]+: (lost|ghosts|duplicates|false|left|too|planned|broken)[ :].*' \
+		"$work/m/$1/log" | head -n 1 | cut -c 1-100 | sed 's/^ *//'
+}
+
+try_defect()
+{
+	local patch=$1 name start=$SECONDS status=0 caught
+	name=$(basename "$1" .patch)
+
+	in_copy "$name" "$patch" campaign || status=$?
+	caught=$(violation_of "$name")
+	if [ $status -ne 1 ] || [ -z "$caught" ]; then
+		echo "  the campaign has not found $name"
+		if in_copy sound "" "$(header "$patch" suites)"; then
+			try_mutant "$patch"
+		else
+			fail "the unpatched tree: $(names_of_failed sound)"
+		fi
+		return
+	fi
+	printf '  %-6s %5d s  %s\n' caught $((SECONDS - start)) "$name"
+	echo "1 0 defect $name" >>"$counts"
+	echo "$name|the campaign: $caught" >>"$work/table"
 	[ -n "${KEEP:-}" ] || rm -rf "$work/m/$name"
 }
 

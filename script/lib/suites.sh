@@ -17,7 +17,8 @@ run_suites()
 {
 	local suite spec files
 
-	for suite in style unit regress isolation tap valgrind mutants-small; do
+	for suite in style unit model fuzz regress isolation tap faults campaign hostile \
+		valgrind mutants-small mutants; do
 		files=()
 		case " $* " in *" $suite "*|*" $suite:"*) ;; *) continue ;; esac
 		for spec in "$@"; do
@@ -57,18 +58,50 @@ with_deadline()
 # The private server with the extension and the sandbox in it, once.
 need_server()
 {
-	local log=$failed_dir/build.log
+	if [ -z "${server_built:-}" ]; then
+		build_server "$prefix" "$tree" sandbox || return
+		server_built=1
+	fi
+	use_server "$prefix"
+}
 
-	[ -z "${server_built:-}" ] || return 0
+# The same with the points of src/fault.c, built in a copy of the tree: for the
+# suites that have things go wrong.
+need_fault_server()
+{
+	if [ -z "${fault_server_built:-}" ]; then
+		iomsg_copy_tree "$tree" "$work/faults-tree"
+		IOMSG_MAKE_FLAGS="FAULTS=1 ${IOMSG_MAKE_FLAGS:-}" \
+			build_server "$work/faults-prefix" "$work/faults-tree" || return
+		make -s -j2 -C "$tree" sandbox || { fail "sandbox"; return 1; }
+		fault_server_built=1
+	fi
+	use_server "$work/faults-prefix"
+}
+
+# build_server PREFIX TREE [sandbox]
+build_server()
+{
+	local log=$failed_dir/build.log root=$1
+	shift
+
 	echo "  building"
-	if ! { iomsg_make_prefix "$prefix" && iomsg_build "$tree" sandbox; } \
+	PG_CONFIG=$system_pg_config
+	if ! { iomsg_make_prefix "$root" && iomsg_build "$@"; } \
 		>"$log" 2>&1; then
 		tail -n 30 "$log"
 		fail "build"
 		return 1
 	fi
 	rm -f "$log"
-	server_built=1
+}
+
+# Whose programs the suites that follow run.
+use_server()
+{
+	PG_CONFIG=$system_pg_config
+	PATH=$system_path
+	iomsg_use_prefix "$1" || return
 	pgxs=$("$PG_CONFIG" --pgxs)
 	pgxs=${pgxs%/makefiles/pgxs.mk}
 }
@@ -114,6 +147,32 @@ suite_unit()
 	run_tap unit 1200 "$jobs" "${files[@]}"
 }
 
+# The protocol, verified by Spin; with each defect it must not verify.
+suite_model()
+{
+	run_tap model 900 1 test/model/verify.pl
+}
+
+# A few seconds of each fuzz target.
+suite_fuzz()
+{
+	local log=$failed_dir/fuzz.log line
+
+	with_deadline 3600 env FUZZ_SECONDS="${FUZZ_SECONDS:-3}" \
+		FUZZ_OUT="$work/fuzz" script/fuzz "$@" | tee "$log" | sed 's/^/  /'
+	while read -r line; do
+		case $line in
+			ok*) set -- $line; echo "1 0 fuzz:$2" >>"$counts" ;;
+			FAILED*) fail "fuzz: ${line#FAILED }" ;;
+		esac
+	done <"$log"
+	if grep -q '^FAILED' "$log"; then
+		cp -r "$work/fuzz/found" "$failed_dir/fuzz-found"
+	else
+		rm -f "$log"
+	fi
+}
+
 suite_tap()
 {
 	local files
@@ -123,6 +182,36 @@ suite_tap()
 	tap_environment
 	run_tap tap "${TAP_DEADLINE:-3600}" "$jobs" "${files[@]}"
 	collect_server_logs tap
+}
+
+# What must hold wherever a worker ends: each fault point, each way to end.
+suite_faults()
+{
+	local files
+
+	need_fault_server || return
+	mapfile -t files < <(expand "${@:-test/faults/*.pl}")
+	tap_environment
+	export PERL5LIB=$PERL5LIB:$tree/test/faults
+	run_tap faults "${FAULTS_DEADLINE:-2400}" "$jobs" "${files[@]}"
+	collect_server_logs faults
+}
+
+# Random load, random faults, and whether three journals agree.
+suite_campaign()
+{
+	local rounds=${IOMSG_CAMPAIGN_ROUNDS:-20}
+
+	need_fault_server || return
+	tap_environment
+	export PERL5LIB=$PERL5LIB:$tree/test/faults:$tree/test/campaign
+	mkdir -p "$failed_dir/campaign"
+	with_deadline $((rounds * 30 + 900)) perl test/campaign/campaign.pl \
+		--counts "$counts" --logs "$failed_dir/campaign" ||
+		grep -q '^0 1 campaign' "$counts" ||
+		fail "campaign (did not run to its end)"
+	rmdir "$failed_dir/campaign" 2>/dev/null
+	return 0
 }
 
 # The servers' logs of the TAP files that failed.
@@ -213,6 +302,9 @@ start_cluster()
 	mkdir -p "$sock"
 	initdb -D "$data" -U postgres -A trust -E UTF8 --locale=C -N \
 		>"$work/initdb.log" 2>&1 || { cat "$work/initdb.log"; return 1; }
+	if [ -n "${IOMSG_HOSTILE:-}" ]; then
+		perl script/lib/hostile.pl "$data" || return 1
+	fi
 	: >"$work/io_msg.keys"
 	chmod 600 "$work/io_msg.keys"
 	cat >>"$data/postgresql.conf" <<-CONF
@@ -220,7 +312,7 @@ start_cluster()
 	unix_socket_directories = '$sock'
 	port = 5432
 	fsync = off
-	shared_preload_libraries = 'io_msg'
+	shared_preload_libraries = '${IOMSG_HOSTILE_PRELOAD:-}io_msg'
 	io_msg.keys_file = '$work/io_msg.keys'
 	max_prepared_transactions = 10
 	log_line_prefix = '%m [%p] %b %d '
@@ -257,8 +349,21 @@ suite_valgrind()
 	mv "$bindir/postgres.real" "$bindir/postgres"
 }
 
+suite_hostile()
+{
+	. script/lib/hostile.sh
+	need_server || return
+	run_hostile_sets "$@"
+}
+
 suite_mutants_small()
 {
 	. script/lib/mutants.sh
 	run_mutants "$@"
+}
+
+suite_mutants()
+{
+	. script/lib/mutants.sh
+	run_defects "$@"
 }
