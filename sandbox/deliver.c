@@ -10,15 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "deliver.h"
+#include "hostile.h"
 #include "rewrite.h"
 #include "stats.h"
 #include "timer.h"
+#include "wire.h"
 
 /* A body that is made while it is sent. */
 typedef struct Stream
@@ -32,17 +30,12 @@ typedef struct Stream
 	bool		rested;
 } Stream;
 
-/* Ends a connection; a reset tells the client so at once and rudely. */
+/* Ends a connection without an answer. */
 static enum MHD_Result
 close_connection(Request *request, bool reset)
 {
-	struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-
 	sandbox_stats_record(request, 0);
-	if (request->fd >= 0 && reset)
-		(void) connect(request->fd, &nowhere, sizeof(nowhere));
-	else if (request->fd >= 0)
-		shutdown(request->fd, SHUT_RDWR);
+	sandbox_wire_end(request->fd, reset);
 	return MHD_NO;
 }
 
@@ -142,26 +135,6 @@ make_response(Request *request)
 	return response;
 }
 
-/* Writes bytes that need not be HTTP to the socket and closes it. */
-static enum MHD_Result
-send_raw(Request *request)
-{
-	const json_t *body = json_object_get(request->plan.spec, "body");
-	const char *text = json_string_value(body);
-	size_t		length = json_string_length(body);
-
-	while (text && length > 0)
-	{
-		ssize_t		sent = send(request->fd, text, length, MSG_NOSIGNAL);
-
-		if (sent <= 0)
-			break;
-		text += sent;
-		length -= (size_t) sent;
-	}
-	return close_connection(request, false);
-}
-
 /* Adds the gateway's figure of the calls that are left. */
 static void
 add_remaining(Request *request)
@@ -187,11 +160,12 @@ sandbox_deliver(Request *request)
 		return close_connection(request, false);
 	if (plan->kind == FAULT_CLOSE)
 		return close_connection(request, json_is_true(reset));
-	if (plan->kind == FAULT_RAW)
-		return send_raw(request);
 	sandbox_rewrite(request);
 	add_remaining(request);
-	sandbox_stats_record(request, request->answer.status);
+	sandbox_stats_record(request, plan->kind == FAULT_RAW ? 0 :
+						 request->answer.status);
+	if (sandbox_hostile_is_wanted(request))
+		return sandbox_wire_send(request);
 	response = make_response(request);
 	if (response == NULL)
 		return MHD_NO;

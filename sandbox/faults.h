@@ -28,7 +28,10 @@ typedef enum FaultKind
 	FAULT_NO_CONTENT,
 	FAULT_REDIRECT,
 	FAULT_ANSWER,
-	FAULT_RAW
+	FAULT_HEADERS,
+	FAULT_INTERIM,
+	FAULT_ENDLESS,
+	FAULT_RAW					/* the last */
 } FaultKind;
 
 /* When a fault strikes, in the order of a request's life. */

@@ -11,6 +11,8 @@
 
 #include "faultspec.h"
 
+#define MAX_BYTES INT64_C(1000000000000)
+
 typedef struct KindInfo
 {
 	const char *name;
@@ -33,6 +35,9 @@ static const KindInfo kinds[] = {
 	[FAULT_NO_CONTENT] = {"no_content", MOMENT_BEFORE, false},
 	[FAULT_REDIRECT] = {"redirect", MOMENT_BEFORE, false},
 	[FAULT_ANSWER] = {"answer", MOMENT_BEFORE, false},
+	[FAULT_HEADERS] = {"headers", MOMENT_AFTER, true},
+	[FAULT_INTERIM] = {"interim", MOMENT_AFTER, true},
+	[FAULT_ENDLESS] = {"endless", MOMENT_AFTER, true},
 	[FAULT_RAW] = {"raw", MOMENT_BEFORE, false},
 };
 
@@ -49,7 +54,8 @@ static const char *const known_fields[] = {
 	"sfiscal_code", "sservice", "inth_request", "swhen", "baccepted",
 	"ims", "imin_ms", "imax_ms", "breset", "istatus", "sshape", "stitle",
 	"sdetail", "sdialect", "iseconds", "svalue", "ibytes", "slocation",
-	"xbody", "oheaders", "scontent_type", "bkeep_location", NULL
+	"xbody", "oheaders", "scontent_type", "bkeep_location", "bbinary",
+	"shead", "stail", "itimes", "safter", "bwhole", NULL
 };
 
 /* Returns the name of a kind of fault. */
@@ -167,6 +173,8 @@ read_measure(Fault *fault, const json_t *spec, char *error, size_t size)
 	fault->probability = probability ? json_number_value(probability) : 1.0;
 	if (fault->min_ms < 0 || fault->max_ms < fault->min_ms ||
 		get_integer(spec, "bytes", 0) < 0 ||
+		get_integer(spec, "bytes", 0) > MAX_BYTES ||
+		get_integer(spec, "times", 0) < 0 ||
 		fault->probability < 0.0 || fault->probability > 1.0)
 	{
 		snprintf(error, size, "a number of the fault is out of its range");

@@ -23,6 +23,7 @@
 #include "messages.h"
 #include "stats.h"
 #include "timer.h"
+#include "wire.h"
 
 /* What is known of a connection. */
 typedef struct Connection
@@ -221,7 +222,7 @@ advance_request(Request *request)
 				request->step = STEP_DONE;
 				return sandbox_deliver(request);
 			case STEP_DONE:
-				return MHD_YES;
+				return request->gone ? MHD_NO : MHD_YES;
 		}
 	}
 }
@@ -276,6 +277,22 @@ complete_request(void *unused, struct MHD_Connection *connection,
 	free_request(request);
 }
 
+/* Ends a connection just made, if a fault strikes it. */
+static void
+refuse_connection(struct MHD_Connection *connection)
+{
+	FaultFacts	facts = {.moment = MOMENT_CONNECT};
+	FaultPlan	plan = {.kind = FAULT_NONE};
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection,
+								MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	if (info && sandbox_faults_choose(&facts, &plan))
+		sandbox_wire_end(info->connect_fd,
+						 json_is_true(json_object_get(plan.spec, "reset")));
+	sandbox_faults_forget(&plan);
+}
+
 /* libmicrohttpd's call when a connection begins or ends. */
 static void
 notice_connection(void *unused, struct MHD_Connection *connection,
@@ -292,28 +309,12 @@ notice_connection(void *unused, struct MHD_Connection *connection,
 											  __ATOMIC_RELAXED);
 		*context = from;
 		sandbox_stats_connection(1);
+		refuse_connection(connection);
 		return;
 	}
 	free(*context);
 	*context = NULL;
 	sandbox_stats_connection(-1);
-}
-
-/* libmicrohttpd's question whether to keep a connection just made. */
-static enum MHD_Result
-allow_connection(void *unused, const struct sockaddr *address,
-				 socklen_t length)
-{
-	FaultFacts	facts = {.moment = MOMENT_CONNECT};
-	FaultPlan	plan = {.kind = FAULT_NONE};
-	bool		refused;
-
-	(void) unused;
-	(void) address;
-	(void) length;
-	refused = sandbox_faults_choose(&facts, &plan);
-	sandbox_faults_forget(&plan);
-	return refused ? MHD_NO : MHD_YES;
 }
 
 /* Passes on what libmicrohttpd says while it starts; later it is noise. */
@@ -336,6 +337,8 @@ sandbox_front_start(const FrontOptions *options, uint16_t *port)
 	struct MHD_OptionItem tls[] = {
 		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *) options->certificate},
 		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) options->private_key},
+		{options->tls_priority ? MHD_OPTION_HTTPS_PRIORITIES :
+		MHD_OPTION_END, 0, (void *) options->tls_priority},
 		{MHD_OPTION_END, 0, NULL}
 	};
 
@@ -350,7 +353,7 @@ sandbox_front_start(const FrontOptions *options, uint16_t *port)
 		return false;
 	}
 	daemon_handle =
-		MHD_start_daemon(flags, options->port, allow_connection, NULL,
+		MHD_start_daemon(flags, options->port, NULL, NULL,
 						 handle_request, NULL,
 						 MHD_OPTION_EXTERNAL_LOGGER, log_start, NULL,
 						 MHD_OPTION_SOCK_ADDR, &address,

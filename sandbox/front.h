@@ -16,6 +16,7 @@ typedef struct FrontOptions
 	unsigned	idle_timeout_s; /* of a connection kept alive; 0 = none */
 	const char *certificate;	/* PEM texts, or NULL for http */
 	const char *private_key;
+	const char *tls_priority;	/* GnuTLS priority string, or NULL */
 } FrontOptions;
 
 extern bool sandbox_front_start(const FrontOptions *options,

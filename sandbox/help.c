@@ -14,6 +14,7 @@ const char	sandbox_help[] =
 "  --listen ADDRESS         IPv4 address to listen on (default 127.0.0.1)\n"
 "  --port PORT              port; 0 takes a free one (default 8080)\n"
 "  --cert FILE --key FILE   answer https with this certificate and key (PEM)\n"
+"  --tls-priority TEXT      protocols and ciphers, as GnuTLS writes them\n"
 "  --threads N              threads that serve (default 4)\n"
 "  --idle-timeout-s N       end idle connections after N s; 0 = never (120)\n"
 "  --port-file FILE         write the port here once ready\n"

@@ -20,6 +20,7 @@
 #include "options.h"
 #include "stats.h"
 #include "timer.h"
+#include "wire.h"
 
 /* Ends the process with a message on standard error. */
 static void
@@ -137,6 +138,7 @@ static void
 stop_server(const Options *options)
 {
 	sandbox_timer_stop();
+	sandbox_wire_stop();
 	sandbox_ledger_stop();
 	sandbox_front_stop();
 	sandbox_stats_close_journal();

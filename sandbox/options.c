@@ -17,7 +17,7 @@ enum OptionCode
 	OPT_QUOTA, OPT_PERIOD, OPT_SCALE, OPT_DELAY, OPT_UNKNOWN, OPT_OPTED_OUT,
 	OPT_INBOX_OFF, OPT_FAILED, OPT_ALL_ALLOWED, OPT_PROFILE, OPT_LEDGER,
 	OPT_LEDGER_BODY, OPT_JOURNAL, OPT_PORT_FILE, OPT_PID_FILE, OPT_THREADS,
-	OPT_IDLE
+	OPT_IDLE, OPT_TLS
 };
 
 static const struct option long_options[] = {
@@ -25,6 +25,7 @@ static const struct option long_options[] = {
 	{"port", required_argument, NULL, OPT_PORT},
 	{"cert", required_argument, NULL, OPT_CERT},
 	{"key", required_argument, NULL, OPT_KEY},
+	{"tls-priority", required_argument, NULL, OPT_TLS},
 	{"config", required_argument, NULL, OPT_CONFIG},
 	{"service", required_argument, NULL, OPT_SERVICE},
 	{"quota", required_argument, NULL, OPT_QUOTA},
@@ -142,6 +143,9 @@ take_option(Options *options, int code)
 	{
 		case OPT_LISTEN:
 			options->front.listen_address = optarg;
+			return true;
+		case OPT_TLS:
+			options->front.tls_priority = optarg;
 			return true;
 		case OPT_PORT:
 			if (!read_integer(optarg, 0, 65535, &number))

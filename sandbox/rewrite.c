@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "hostile.h"
 #include "rewrite.h"
 
 /* Reads a text of a fault, or takes the default. */
@@ -128,6 +129,29 @@ make_rate_limit(Answer *answer, const json_t *spec)
 	add_headers(answer, spec);
 }
 
+/* Keeps a copy of the Location of an answer, if a fault asks for it. */
+static char *
+keep_location(const Answer *answer, const json_t *spec)
+{
+	if (!json_is_true(json_object_get(spec, "keep_location")))
+		return NULL;
+	for (int i = 0; i < answer->header_count; i++)
+	{
+		if (strcasecmp(answer->names[i], "Location") == 0)
+			return strdup(answer->values[i]);
+	}
+	return NULL;
+}
+
+/* Gives an answer the Location that was kept. */
+static void
+restore_location(Answer *answer, char *location)
+{
+	if (location)
+		sandbox_answer_header(answer, "Location", location);
+	free(location);
+}
+
 /* An answer that the fault gives as a whole. */
 static void
 make_answer(Answer *answer, const json_t *spec)
@@ -135,6 +159,7 @@ make_answer(Answer *answer, const json_t *spec)
 	json_t	   *body = json_object_get(spec, "body");
 	const char *text = json_string_value(body);
 	int			status = get_status(spec, 200);
+	char	   *location = keep_location(answer, spec);
 
 	if (body && !text)
 		sandbox_answer_json(answer, status, json_deep_copy(body));
@@ -142,16 +167,12 @@ make_answer(Answer *answer, const json_t *spec)
 	{
 		sandbox_answer_text(answer, status,
 							get_text(spec, "content_type", NULL), NULL);
-		answer->body_len = json_string_length(body);
-		answer->body = text ? malloc(answer->body_len + 1) : NULL;
-		if (answer->body)
-			memcpy(answer->body, text, answer->body_len);
-		else
-			answer->body_len = 0;
+		answer->body = sandbox_hostile_text(spec, "body", &answer->body_len);
 	}
 	else
 		sandbox_answer_problem(answer, status, get_text(spec, "title", ""),
 							   get_text(spec, "detail", NULL));
+	restore_location(answer, location);
 	add_headers(answer, spec);
 }
 
@@ -159,19 +180,10 @@ make_answer(Answer *answer, const json_t *spec)
 static void
 hide_id(Answer *answer, const json_t *spec)
 {
-	char	   *location = NULL;
-	bool		keep = json_is_true(json_object_get(spec, "keep_location"));
+	char	   *location = keep_location(answer, spec);
 
-	for (int i = 0; keep && i < answer->header_count; i++)
-	{
-		if (location == NULL &&
-			strcasecmp(answer->names[i], "Location") == 0)
-			location = strdup(answer->values[i]);
-	}
 	sandbox_answer_json(answer, get_status(spec, 201), json_object());
-	if (location)
-		sandbox_answer_header(answer, "Location", location);
-	free(location);
+	restore_location(answer, location);
 }
 
 /* A redirect to another place. */
@@ -221,6 +233,9 @@ sandbox_rewrite(Request *request)
 		case FAULT_TRUNCATED:
 		case FAULT_HUGE:
 		case FAULT_DRIP:
+		case FAULT_HEADERS:
+		case FAULT_INTERIM:
+		case FAULT_ENDLESS:
 		case FAULT_RAW:
 			break;
 	}

@@ -56,26 +56,38 @@ fetch_resolver_was_masked(void)
 		!atomic_load(&resolver_was_unmasked);
 }
 
-/* Stands before the C library's: the names of these tests. */
+/* The names of these tests. */
+static const struct
+{
+	const char *name;
+	const char *address;
+}			names[] = {
+	{"local.test", "127.0.0.1"},
+	{"slow.test", "127.0.0.1"},
+	{"local7.test", "127.0.0.7"},
+	{"metadata.test", "169.254.169.254"},
+	{"private.test", "10.1.2.3"},
+	{"carrier.test", "100.64.0.1"},
+	{"nobody.test", "0.0.0.0"},
+	{"many.test", "224.0.0.1"},
+	{"nobody6.test", "::"},
+	{"linklocal6.test", "fe80::1"},
+	{"loopback6.test", "::1"},
+	{"unique6.test", "fc00::1"},
+	{"mapped6.test", "::ffff:127.0.0.1"},
+	{"mappedmeta6.test", "::ffff:169.254.169.254"},
+	{"nat64.test", "64:ff9b::a9fe:a9fe"},
+	{"sixtofour.test", "2002:a9fe:a9fe::"},
+	{"world.test", "1.1.1.1"},
+	{"mixed.test", "169.254.169.254"},
+};
+
+/* Stands before the C library's. */
 int
 getaddrinfo(const char *restrict node, const char *restrict service,
 			const struct addrinfo *restrict hints,
 			struct addrinfo **restrict result)
 {
-	static const struct
-	{
-		const char *name;
-		const char *address;
-	}			names[] = {
-		{"local.test", "127.0.0.1"},
-		{"slow.test", "127.0.0.1"},
-		{"metadata.test", "169.254.169.254"},
-		{"private.test", "10.1.2.3"},
-		{"linklocal6.test", "fe80::1"},
-		{"loopback6.test", "::1"},
-		{"world.test", "1.1.1.1"},
-		{"mixed.test", "169.254.169.254"},
-	};
 	Resolver	original;
 	const char *address = NULL;
 	struct addrinfo *first;

@@ -9,9 +9,9 @@
 #include "http_server.h"
 
 /*
- * Names that resolve in these tests: NAME.test, where NAME is local,
- * metadata, private, linklocal6, loopback6, world; slow.test takes 3 s;
- * mixed.test is metadata and local.  No other name exists.
+ * The names that resolve in these tests are in http_fetch.c, NAME.test for
+ * what they lead to; slow.test takes 3 s; mixed.test is metadata and local.
+ * No other name exists.
  */
 extern bool fetch_resolver_was_masked(void);
 

@@ -124,6 +124,45 @@ test_not_believed(const char *ca_file, const char *other_file)
 		}
 }
 
+/* Notes which protocols a client offers over TLS, and takes none. */
+static int
+note_protocols(SSL *tls, const unsigned char **chosen, unsigned char *size,
+			   const unsigned char *offered, unsigned int len, void *context)
+{
+	char	   *noted = context;
+
+	(void) tls;
+	(void) chosen;
+	(void) size;
+	(void) snprintf(noted, 64, "%.*s", (int) len, (const char *) offered);
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
+/*
+ * HTTP/2 is not offered: a connection that it loses would take along all that
+ * are on it, and libcurl repeats what a server says that it refused.
+ */
+static void
+test_protocols(const char *ca_file)
+{
+	SSL_CTX    *context = make_context("local.test", DAY_S, ca_file);
+	HttpClient *client = fetch_open(1);
+	char		offered[64] = "";
+	Server	   *server;
+	HttpRequest request;
+
+	SSL_CTX_set_alpn_select_cb(context, note_protocols, offered);
+	server = server_start_tls(answering, 1, context);
+	request = fetch_post(fetch_url("https://local.test",
+								   server_port(server)));
+	request.ca_file = ca_file;
+	tap_is_int(fetch(client, &request)->status, 200, "a POST over TLS");
+	tap_is_text(offered, "\x08http/1.1", "HTTP/1.1 alone is offered");
+	iomsg_http_close(client);
+	server_stop(server);
+	SSL_CTX_free(context);
+}
+
 /* A connection in use already is checked for each request's own rights. */
 static void
 test_reuse(const char *ca_file, const char *other_file)
@@ -177,6 +216,7 @@ main(void)
 	SSL_CTX_free(make_context("local.test", DAY_S, other_file));
 	test_not_believed(ca_file, other_file);
 	test_reuse(ca_file, other_file);
+	test_protocols(ca_file);
 	(void) unlink(ca_file);
 	(void) unlink(other_file);
 	(void) rmdir(directory);
