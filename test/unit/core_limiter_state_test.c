@@ -51,6 +51,30 @@ check_observe(void)
 	free(l);
 }
 
+/*
+ * Others made more calls than a quota that was lowered since allows: a tenth
+ * of it is ours still, and no entry beside the ring is looked at.
+ */
+static void
+check_lowered_quota(void)
+{
+	Limiter    *l = make_limiter(100, 1000, 100);
+	int64_t		when;
+	int64_t		now = 1100 * MS;
+	int			taken = 0;
+
+	iomsg_limiter_observe(l, 0, 0, 10);
+	tap_is_int(l->others, 90, "90 calls of others");
+	iomsg_limiter_configure(l, 1000, 20);
+	tap_is_int(iomsg_limiter_available(l, now), 2, "two of twenty are ours");
+	tap_ok(iomsg_limiter_opening(l, now) <= now, "at once");
+	while (iomsg_limiter_take(l, now, &when))
+		taken++;
+	tap_is_int(taken, 2, "and not more");
+	tap_ok(when > now && when <= now + 2 * SECOND, "for a while");
+	free(l);
+}
+
 static void
 check_changes(void)
 {
@@ -136,6 +160,7 @@ int
 main(void)
 {
 	check_observe();
+	check_lowered_quota();
 	check_changes();
 	check_pauses();
 	return tap_done();

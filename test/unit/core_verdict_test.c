@@ -281,6 +281,23 @@ check_sending(void)
 	is_verdict(&a, VERDICT_UNKNOWN, "unexpected_status", "no such call");
 }
 
+/* A problem whose texts could not be read is judged by its status. */
+static void
+check_missing_texts(void)
+{
+	Answer		a = {.call = M,.guard_calls = 1,.is_problem = true,
+		.http_status = 500};
+
+	is_verdict(&a, VERDICT_RETRY, "server_error", "no title");
+	a.title = ISE;
+	is_verdict(&a, VERDICT_RETRY, "server_error", "no detail");
+	a.http_status = 403;
+	is_verdict(&a, VERDICT_SERVICE, "forbidden", "neither of a 403");
+	a.title = NULL;
+	a.http_status = 404;
+	is_verdict(&a, VERDICT_REFUSED, "not_found", "no title of a 404");
+}
+
 /*
  * Over every status and body: a message is retried only on proof, accepted
  * only on 201, and the verdicts of one kind of call never come to another.
@@ -355,6 +372,7 @@ main(void)
 			tap_ok(false, "%s has no words", cases[i].reason);
 	}
 	check_sending();
+	check_missing_texts();
 	check_everything();
 	check_words();
 	return tap_done();

@@ -273,6 +273,8 @@ test_split_url(void)
 		{"https://api.io.pagopa.it@evil.test/", NULL, false},
 		{"https://evil.test#api.io.pagopa.it", NULL, false},
 		{"https://evil.test?api.io.pagopa.it", NULL, false},
+		{"https://api.io.pagopa.it#", NULL, false},
+		{"https://api.io.pagopa.it/api/v1?", NULL, false},
 		{"https://evil.test\\@api.io.pagopa.it", NULL, false},
 		{"ftp://local.test/", NULL, false},
 		{"file:///etc/passwd", NULL, false},
