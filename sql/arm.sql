@@ -78,12 +78,17 @@ BEGIN
 	  FROM stamped AS h WHERE o.id = h.id;
 	GET DIAGNOSTICS moved = ROW_COUNT;
 
-	/* Messages that IO was asked about together may part here. */
-	WITH held AS MATERIALIZED (
-		SELECT o.id FROM io_msg.poll AS q CROSS JOIN LATERAL unnest(q.ids) AS i (id)
-		  JOIN io_msg.outbox AS o ON o.id = i.id
-		 WHERE (q.generation <> here.generation OR q.timeline <> here.timeline)
-		   AND o.generation = q.generation AND o.timeline = q.timeline
+	/*
+	 * Messages that IO was asked about together may part here.  Many of them
+	 * share a due_at: they are joined by id, never by that alone.
+	 */
+	WITH asked AS MATERIALIZED (
+		SELECT q.generation, q.timeline, q.service_id, q.due_at, i.id
+		  FROM io_msg.poll AS q CROSS JOIN LATERAL unnest(q.ids) AS i (id)
+		 WHERE q.generation <> here.generation OR q.timeline <> here.timeline),
+	held AS MATERIALIZED (
+		SELECT o.id FROM asked AS q JOIN io_msg.outbox AS o ON o.id = q.id
+		 WHERE o.generation = q.generation AND o.timeline = q.timeline
 		   AND o.status IN ('sent', 'uncertain') AND o.due_at = q.due_at
 		   AND (restamp.service_id IS NULL OR q.service_id = restamp.service_id)
 		   AND (restamp.lot IS NULL OR o.lot = restamp.lot)
@@ -99,8 +104,8 @@ BEGIN
 	  FROM stamped AS s GROUP BY s.generation, s.timeline, s.service_id, s.due_at;
 	DELETE FROM io_msg.poll AS q
 	 WHERE (q.generation <> here.generation OR q.timeline <> here.timeline)
-	   AND NOT EXISTS (SELECT FROM io_msg.outbox AS o
-	        WHERE o.id = ANY (q.ids) AND o.generation = q.generation AND o.timeline = q.timeline
+	   AND NOT EXISTS (SELECT FROM unnest(q.ids) AS i (id) JOIN io_msg.outbox AS o ON o.id = i.id
+	        WHERE o.generation = q.generation AND o.timeline = q.timeline
 	          AND o.status IN ('sent', 'uncertain') AND o.due_at = q.due_at);
 	PERFORM io_msg.wake();
 	RETURN moved;

@@ -92,7 +92,7 @@ tell_missing_keys(const Work *work)
 			!work->services[i]->dry_run)
 			first = work->services[i];
 	}
-	if (iomsg_slots_tell(NOTICE_NO_KEY, first != NULL))
+	if (iomsg_slots_tell(NOTICE_NO_KEY, first != NULL) && first != NULL)
 		ereport(WARNING,
 				(errmsg("io_msg has no key for service \"%s\" of database "
 						"\"%s\", and sends nothing of it", first->name,

@@ -139,6 +139,7 @@
 "        ORDER BY q.due_at, q.first_id LIMIT $6) AS b " \
 "  LEFT JOIN LATERAL (SELECT x.* FROM io_msg.outbox AS x " \
 "        WHERE x.id = ANY (b.ids) AND x.due_at = b.due_at " \
+"          AND x.message_id IS NOT NULL " \
 "          AND (x.status = 'sent' OR " SQL_BEING_VERIFIED("x") ") " \
 "       OFFSET 0) AS o ON true " \
 " ORDER BY l.lane, b.due_at, b.first_id, o.id"

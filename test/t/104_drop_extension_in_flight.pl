@@ -51,7 +51,7 @@ my %id_of = map { $_->{fiscal_code} => $_->{id} } $io->ledger;
 foreach my $i (0 .. 2)
 {
 	my ($row, $message_id) = ($ids[$i], $id_of{ fiscal_code(11 + $i) });
-	ok(poll_until(sub { log_has($node, qr/LOG:.* row $row, .*"sent".*"$message_id"/) }),
+	ok(poll_until(sub { log_has($node, qr/LOG:.* row $row ended .*"sent".*"$message_id"/) }),
 		"the log has the ids of row $row");
 }
 wait_for_status($node, $new, 'sent');

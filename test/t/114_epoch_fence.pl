@@ -36,7 +36,7 @@ my %id_of = map { $_->{fiscal_code} => $_->{id} } $io->ledger;
 foreach my $i (0 .. 2)
 {
 	my ($id, $message_id) = ($ids[$i], $id_of{ fiscal_code(2 + $i) });
-	ok(log_has($node, qr/LOG:.* row $id, .*"$message_id"/), "what IO said of row $id is in the log");
+	ok(log_has($node, qr/LOG:.* row $id ended .*"$message_id"/), "what IO said of row $id is in the log");
 }
 my $after = enqueue($node, 5);
 wait_for_status($node, $after, 'sent');
