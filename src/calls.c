@@ -145,47 +145,32 @@ is_under_way(const WorkItem *item)
 }
 
 /*
- * Is a call of this account under way?
- */
-static bool
-account_calls(const Work *work, const Account *account)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, unconstify(dlist_head *, &work->active))
-	{
-		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
-
-		if (item->service->account == account &&
-			is_under_way(item))
-			return true;
-	}
-	return false;
-}
-
-/*
- * Calls that have left the quota's window unanswered may be counted by IO only
- * now, where it or this machine is slow: how many there are.  After some time
- * they are hanging, and were counted long ago.
+ * The calls of an account that are under way; and *late, how many of them have
+ * left the quota's window unanswered.  Those may be counted by IO only now,
+ * where it or this machine is slow; after some time they are hanging, and were
+ * counted long ago.
  */
 static int
-late_calls(Work *work, const Account *account, int64 now_us)
+count_calls(Work *work, const Account *account, int64 now_us, int *late)
 {
 	int64		period_us = account->quota.period_ms * 1000;
 	int64		cap_us = Max(LATE_US, period_us + period_us / 5);
 	dlist_iter	iter;
-	int			late = 0;
+	int			calls = 0;
 
+	*late = 0;
 	dlist_foreach(iter, &work->active)
 	{
 		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
 		int64		age_us = now_us - item->taken_us;
 
-		if (item->service->account == account && is_under_way(item) &&
-			age_us > period_us && age_us <= cap_us)
-			late++;
+		if (item->service->account != account || !is_under_way(item))
+			continue;
+		calls++;
+		if (age_us > period_us && age_us <= cap_us)
+			(*late)++;
 	}
-	return late;
+	return calls;
 }
 
 /*
@@ -198,10 +183,10 @@ iomsg_calls_refresh_budgets(Work *work, int64 now_us)
 	{
 		Account    *account = work->accounts[i];
 		int			late;
+		int			calls = count_calls(work, account, now_us, &late);
 
 		account->budget = iomsg_quota_available(&account->quota, now_us,
 												&account->opens_us);
-		late = late_calls(work, account, now_us);
 		if (late > 0 && late >= account->budget)
 			account->opens_us = Max(account->opens_us, now_us + NO_ROOM_US);
 		account->budget = Max(account->budget - late, 0);
@@ -209,7 +194,7 @@ iomsg_calls_refresh_budgets(Work *work, int64 now_us)
 		if (account->failures == 0)
 			continue;
 		account->budget = Min(account->budget, 1);
-		if (account_calls(work, account))
+		if (calls > 0)
 		{
 			account->budget = 0;
 			account->opens_us = PG_INT64_MAX;	/* its answer */

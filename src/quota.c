@@ -65,37 +65,58 @@ limiter_at(int i)
 	return (Limiter *) (limiters + i * limiter_size());
 }
 
+static int
+find_key(const IoMsgQuota *quota)
+{
+	for (int i = 0; i < QUOTA_ACCOUNTS; i++)
+	{
+		if (array->keys[i] == quota->key)
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * A place that nobody uses, or one whose account has long been silent.
+ */
+static int
+find_room(int64 now_us)
+{
+	for (int i = 0; i < QUOTA_ACCOUNTS; i++)
+	{
+		const Limiter *limiter = limiter_at(i);
+
+		if (array->keys[i] == 0 ||
+			(limiter->latest_us + 2 * limiter->period_us < now_us &&
+			 limiter->pause_until_us < now_us))
+			return i;
+	}
+	return -1;
+}
+
 /*
  * The limiter of an account, made if it is new; NULL when all are busy.
  */
 static Limiter *
 find_limiter(const IoMsgQuota *quota, int64 now_us)
 {
-	int			room = -1;
+	int			i = find_key(quota);
 	Limiter    *limiter;
 
-	for (int i = 0; i < QUOTA_ACCOUNTS; i++)
+	if (i >= 0)
 	{
 		limiter = limiter_at(i);
-		if (array->keys[i] == quota->key)
-		{
-			if (limiter->calls != quota->calls ||
-				limiter->period_us != quota->period_ms * 1000)
-				iomsg_limiter_configure(limiter, quota->period_ms,
-										quota->calls);
-			return limiter;
-		}
-		if (room < 0 &&
-			(array->keys[i] == 0 ||
-			 (limiter->latest_us + 2 * limiter->period_us < now_us &&
-			  limiter->pause_until_us < now_us)))
-			room = i;
+		if (limiter->calls != quota->calls ||
+			limiter->period_us != quota->period_ms * 1000)
+			iomsg_limiter_configure(limiter, quota->period_ms, quota->calls);
+		return limiter;
 	}
-	if (room < 0)
+	i = find_room(now_us);
+	if (i < 0)
 		return NULL;
-	array->keys[room] = quota->key;
-	array->failures[room] = 0;
-	limiter = limiter_at(room);
+	array->keys[i] = quota->key;
+	array->failures[i] = 0;
+	limiter = limiter_at(i);
 	iomsg_limiter_init(limiter, IOMSG_LIMITER_CAPACITY_MAX,
 					   quota->period_ms, quota->calls);
 	return limiter;
@@ -187,17 +208,6 @@ iomsg_quota_observe(const IoMsgQuota *quota, int64 taken_us, int64 now_us,
 	if (limiter != NULL)
 		iomsg_limiter_observe(limiter, taken_us, now_us, remaining);
 	LWLockRelease(lock);
-}
-
-static int
-find_key(const IoMsgQuota *quota)
-{
-	for (int i = 0; i < QUOTA_ACCOUNTS; i++)
-	{
-		if (array->keys[i] == quota->key)
-			return i;
-	}
-	return -1;
 }
 
 /*
