@@ -334,10 +334,10 @@ DECLARE
 	changed boolean;
 BEGIN
 	IF one IS NULL THEN
-		changed := io_msg.crash_loop();
-		UPDATE io_msg.installation SET paused = false, resumed_at = clock_timestamp()
-		 WHERE paused OR changed;
-		changed := FOUND;
+		SELECT n.paused OR io_msg.crash_loop() INTO changed FROM io_msg.installation AS n FOR NO KEY UPDATE;
+		/* In any case: crashes from before a person looked count no more. */
+		UPDATE io_msg.installation SET paused = false, resumed_at = clock_timestamp();
+		changed := coalesce(changed, false);
 	ELSE
 		SELECT s.paused INTO changed FROM io_msg.service AS s WHERE s.id = one
 		   FOR NO KEY UPDATE;

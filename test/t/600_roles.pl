@@ -147,7 +147,7 @@ subtest 'a reader and an operator' => sub
 	my @acts = grep { !/^v SELECT io_msg\.|^schema USAGE io_msg$|^function EXECUTE (io_explain|io_health|io_msg\.)/ }
 	  @{ has('warden') };
 	is_deeply(\@acts, [ map { "function EXECUTE $_" }
-		  qw(io_cancel io_cancel_lot io_pause io_release io_resume io_retry) ],
+		  qw(io_cancel io_cancel_lot io_pause io_release io_resolve io_resume io_retry) ],
 		'an operator stops, starts and takes back');
 	is(sqlstate_as($_, 'SELECT ' . call(1, 'tari')), '42501', "$_ cannot enqueue") foreach qw(auditor warden);
 	is(sqlstate_as($_, 'SELECT * FROM io_msg.body'), '42501', "$_ cannot read a body") foreach qw(auditor warden);
