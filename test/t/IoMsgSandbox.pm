@@ -155,9 +155,17 @@ sub admin
 {
 	my ($self, $method, $path, $body) = @_;
 	my $http = HTTP::Tiny->new(timeout => 60, verify_SSL => 0);
-	my $answer = $http->request($method, $self->origin . "/admin/$path",
-		defined $body ? { content => encode_json($body),
-			headers => { 'Content-Type' => 'application/json' } } : {});
+	my $answer;
+
+	# A fault that closes connections at once does not ask whose they are.
+	for my $try (1 .. 5)
+	{
+		$answer = $http->request($method, $self->origin . "/admin/$path",
+			defined $body ? { content => encode_json($body),
+				headers => { 'Content-Type' => 'application/json' } } : {});
+		last if $answer->{status} != 599 || !$running{ $self->{pid} };
+		sleep(0.1);
+	}
 
 	die "sandbox: $method /admin/$path: $answer->{status} $answer->{content}\n"
 	  unless $answer->{success};
