@@ -388,11 +388,11 @@ iomsg_drainer_main(Datum main_arg)
 			 /* again */ ;
 		log_unwritten();
 		(void) iomsg_errands_retire(&turn);
-		if (turn.gone && !turn.other_version)
+		if (turn.stopping || (turn.gone && !turn.other_version))
 		{
 			left = true;
-			/* Where one was served there may be another in its place. */
-			iomsg_slots_retire(turn.outbox.generation != 0);
+			/* Where one was served another may be wanted. */
+			iomsg_slots_retire(turn.stopping || turn.outbox.generation != 0);
 		}
 		iomsg_http_close(http);
 	}

@@ -167,14 +167,18 @@ iomsg_quota_available(const IoMsgQuota *quota, int64 now_us, int64 *when_us)
  * IO said 429: nothing of this account leaves for wait_ms.
  */
 void
-iomsg_quota_throttled(const IoMsgQuota *quota, int64 now_us, int64 wait_ms)
+iomsg_quota_throttled(const IoMsgQuota *quota, int64 taken_us, int64 now_us,
+					  int64 wait_ms)
 {
 	Limiter    *limiter;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	limiter = find_limiter(quota, now_us);
 	if (limiter != NULL)
+	{
+		iomsg_limiter_refused(limiter, taken_us);
 		iomsg_limiter_throttled(limiter, now_us, wait_ms);
+	}
 	LWLockRelease(lock);
 }
 

@@ -22,8 +22,8 @@ extern int	iomsg_quota_available(const IoMsgQuota *quota, int64 now_us,
 								  int64 *when_us);
 extern int	iomsg_quota_failures(const IoMsgQuota *quota);
 extern void iomsg_quota_set_failures(const IoMsgQuota *quota, int failures);
-extern void iomsg_quota_throttled(const IoMsgQuota *quota, int64 now_us,
-								  int64 wait_ms);
+extern void iomsg_quota_throttled(const IoMsgQuota *quota, int64 taken_us,
+								  int64 now_us, int64 wait_ms);
 extern void iomsg_quota_answered(const IoMsgQuota *quota, int kind,
 								 int64 taken_us, int64 now_us);
 extern void iomsg_quota_observe(const IoMsgQuota *quota, int64 taken_us,

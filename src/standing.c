@@ -121,8 +121,8 @@ iomsg_standing_throttle(Ending *end)
 	if (hints.retry_after[0] == '\0')
 		hints.retry_after = NULL;
 	wait_ms = iomsg_throttle_wait_s(&hints) * 1000;
-	iomsg_quota_throttled(&end->item->service->account->quota, end->now_us,
-						  wait_ms);
+	iomsg_quota_throttled(&end->item->service->account->quota,
+						  end->item->taken_us, end->now_us, wait_ms);
 	end->counters->throttled++;
 	return wait_ms;
 }

@@ -20,14 +20,13 @@
 /* How long the quickest answers are remembered, twice, in periods. */
 #define QUICKEST_SPAN	4
 
-/* The later of two times, or the longer of two spans. */
+/* Of two times or spans. */
 static int64_t
 max_us(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
 }
 
-/* The earlier of two times, or the shorter of two spans. */
 static int64_t
 min_us(int64_t a, int64_t b)
 {
@@ -144,7 +143,7 @@ find_opening(const Limiter *limiter, int64_t now_us)
 		limiter->period_us + limiter->guard_us + 1;
 }
 
-/* Lets the guard fall slowly back while no 429 comes. */
+/* Lets the guard fall slowly back. */
 static void
 shrink_guard(Limiter *limiter, int64_t now_us)
 {
@@ -188,8 +187,6 @@ iomsg_limiter_size(int capacity)
 void
 iomsg_limiter_configure(Limiter *limiter, int64_t period_ms, int calls)
 {
-	int64_t		base_us;
-
 	if (period_ms < 1)
 		period_ms = 1;
 	if (period_ms > PERIOD_MAX_MS)
@@ -202,8 +199,7 @@ iomsg_limiter_configure(Limiter *limiter, int64_t period_ms, int calls)
 
 	/* what was learnt about the network belongs to the old period */
 	limiter->period_us = period_ms * 1000;
-	base_us = compute_base_guard(limiter->period_us);
-	limiter->guard_us = base_us;
+	limiter->guard_us = compute_base_guard(limiter->period_us);
 }
 
 void
@@ -332,6 +328,20 @@ find_call(const Limiter *limiter, int64_t taken_us)
 }
 
 /*
+ * IO did not count it, and somebody else's calls were in its place.
+ */
+void
+iomsg_limiter_refused(Limiter *limiter, int64_t taken_us)
+{
+	int			back = find_call(limiter, taken_us);
+
+	if (back < 0)
+		return;
+	find_entry(limiter, back)->others = true;
+	limiter->others++;
+}
+
+/*
  * A call reached IO at some time between its taking and its answer.  The way
  * back takes as long as that of the quickest answers at least, so what this
  * one took longer bounds how late it was counted.
@@ -364,9 +374,10 @@ iomsg_limiter_answered(Limiter *limiter, int kind, int64_t taken_us,
 }
 
 /*
- * The server's window at this answer began after taken_us - period - guard,
- * and each call of ours that it counts was taken until now: so ours are at
- * most the entries between, and what is missing above them was not ours.
+ * The server's window at this answer began after taken_us - period, and a
+ * little for calls that were late, and each call of ours that it counts was
+ * taken until now: so ours are at most the entries between, and what is
+ * missing above them was not ours.  A grown guard would hide the others.
  */
 void
 iomsg_limiter_observe(Limiter *limiter, int64_t taken_us, int64_t now_us,
@@ -375,7 +386,8 @@ iomsg_limiter_observe(Limiter *limiter, int64_t taken_us, int64_t now_us,
 	int64_t		missing;
 	int			room = limiter->calls - find_own_share(limiter);
 	int64_t		at_us = max_us(now_us, limiter->latest_us);
-	int64_t		since_us = taken_us - limiter->period_us - limiter->guard_us;
+	int64_t		since_us = taken_us - limiter->period_us -
+		compute_base_guard(limiter->period_us);
 
 	if (remaining < 0 || remaining > limiter->calls)
 		return;

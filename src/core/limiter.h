@@ -74,6 +74,12 @@ extern void iomsg_limiter_throttled(Limiter *limiter, int64_t now_us,
 									int64_t wait_ms);
 
 /*
+ * The call taken at taken_us was the one that got a 429: what fills the window
+ * is not ours.
+ */
+extern void iomsg_limiter_refused(Limiter *limiter, int64_t taken_us);
+
+/*
  * The answer to a call taken at taken_us has come: where it was slower than
  * the quickest of its kind, the call counts from as much later: at most a
  * fifth of the period or, where the period is short, a second or all of it.

@@ -178,8 +178,16 @@ sub fault { my ($self, %spec) = @_; return $self->admin('POST', 'faults', \%spec
 sub faults { return $_[0]->admin('GET', 'faults'); }
 sub clear_faults { return $_[0]->admin('DELETE', 'faults'); }
 
-# Lets the requests that hang go on.
-sub release { return $_[0]->admin('POST', 'release'); }
+# Lets the requests that hang go on, and those that are in the ledger and just
+# about to.
+sub release
+{
+	my ($self) = @_;
+
+	$self->admin('POST', 'release');
+	sleep(0.2);
+	return $self->admin('POST', 'release');
+}
 sub stats { return $_[0]->admin('GET', 'stats'); }
 
 # Sets what a citizen is: allowed, unknown, opted_out, inbox_off.
