@@ -2,11 +2,12 @@
 #
 # run_tap.pl: run programs that print TAP, with progress and exact counts.
 #
-#   run_tap.pl [--jobs N] --counts FILE --logs DIR PROGRAM...
+#   run_tap.pl [--jobs N] [--deadline SECONDS] --counts FILE --logs DIR PROGRAM...
 #
 # One line for each program as it ends, with its duration; what a failed one
 # printed stays in DIR.  Appends "passed failed name" for each to FILE.  A
-# program that ends without a plan, or badly, counts as one failure more.
+# program that ends without a plan, or badly, counts as one failure more; one
+# that hangs is ended after --deadline seconds, so that the others still run.
 # Exit status 0 only when all passed and something ran.
 
 use strict;
@@ -20,7 +21,8 @@ use TAP::Parser::Aggregator;
 use Time::HiRes qw(time);
 
 my ($jobs, $counts, $logs) = (1);
-GetOptions('jobs=i' => \$jobs, 'counts=s' => \$counts, 'logs=s' => \$logs)
+my $deadline = $ENV{TAP_FILE_DEADLINE} // 1200 * ($ENV{IOMSG_TEST_PATIENCE} // 1);
+GetOptions('jobs=i' => \$jobs, 'deadline=i' => \$deadline, 'counts=s' => \$counts, 'logs=s' => \$logs)
   or die "run_tap.pl: bad arguments\n";
 die "run_tap.pl: nothing to run\n" unless @ARGV;
 
@@ -36,7 +38,8 @@ my $harness = TAP::Harness->new(
 		jobs      => $jobs,
 		exec      => sub {
 			my ($h, $file) = @_;
-			return $file =~ /\.pl$/ ? [ $^X, '-Itest/t', $file ] : ["./$file"];
+			return [ 'timeout', '--kill-after=20', $deadline,
+				$file =~ /\.pl$/ ? ($^X, '-Itest/t', $file) : "./$file" ];
 		},
 	});
 my $aggregate = TAP::Parser::Aggregator->new;
@@ -62,6 +65,7 @@ sub report
 	my $log = "$logs/$name";
 
 	$failed++ if $errors && !$failed;
+	print "  the deadline of $deadline s passed: $name\n" if ($parser->exit // 0) == 124;
 	if (!$failed && !$passed && !$skipped)
 	{
 		$failed++;

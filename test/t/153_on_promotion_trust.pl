@@ -129,8 +129,9 @@ sub confirm_for
 subtest 'a server recovered to an earlier time' => sub
 {
 	my $io = start_sandbox();
+	# The receiver has no slot: what it has not read yet must stay.
 	my $node = iomsg_node('main', init => [ allows_streaming => 1, has_archiving => 1 ],
-		'io_msg.on_promotion' => 'trust');
+		'io_msg.on_promotion' => 'trust', 'wal_keep_size' => '1GB');
 
 	confirm_for($node);
 	add_service($node, 'tari', $io);

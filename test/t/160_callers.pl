@@ -97,21 +97,21 @@ is($node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()'), $started, 
 # A session that ends in the midst of a call; then one that is killed.
 my $cut = $node->background_psql('postgres', on_error_stop => 0);
 my $pid = $cut->query_safe('SELECT pg_backend_pid()');
-$cut->query_safe("BEGIN; " . call("'" . fiscal_code(2001) . "'"));
+$cut->query_safe("BEGIN; " . call("'" . fiscal_code(4001) . "'"));
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
 wait_until($node, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)", 'a session is cut off');
 my $killed = $node->background_psql('postgres', on_error_stop => 0);
 $pid = $killed->query_safe('SELECT pg_backend_pid()');
-$killed->query_safe("BEGIN; " . call("'" . fiscal_code(2002) . "'"));
-my $kept = enqueue($node, 2003);
+$killed->query_safe("BEGIN; " . call("'" . fiscal_code(4002) . "'"));
+my $kept = enqueue($node, 4003);
 my $from = -s $node->logfile;
 kill('KILL', $pid);
 ok(poll_until(sub { log_has($node, qr/all server processes terminated; reinitializing/, $from) }), 'another is killed');
 ok(poll_until(sub { ($node->psql('postgres', 'SELECT 1'))[0] == 0 }), 'the server is back');
 wait_until($node, "SELECT status IN ('sent', 'uncertain') FROM io_msg.outbox WHERE id = $kept", 'what was committed is there');
-is_deeply([ grep { $_->{fiscal_code} eq fiscal_code(2001) || $_->{fiscal_code} eq fiscal_code(2002) } $io->ledger ], [],
+is_deeply([ grep { $_->{fiscal_code} eq fiscal_code(4001) || $_->{fiscal_code} eq fiscal_code(4002) } $io->ledger ], [],
 	'nothing of theirs was sent');
 is($node->safe_psql('postgres', "SELECT count(*) FROM io_msg.outbox WHERE fiscal_code IN ('"
-		  . fiscal_code(2001) . "', '" . fiscal_code(2002) . "')"), 0, 'nor queued');
+		  . fiscal_code(4001) . "', '" . fiscal_code(4002) . "')"), 0, 'nor queued');
 $node->stop;
 done_testing();
