@@ -36,7 +36,7 @@ sub prepare
 CREATE TABLE plain.outbox (LIKE io_msg.outbox INCLUDING ALL);
 CREATE SEQUENCE plain.outbox_id;
 ALTER TABLE plain.outbox ALTER id SET DEFAULT nextval('plain.outbox_id');
-CREATE TABLE plain.body (LIKE io_msg.body INCLUDING ALL);
+CREATE TABLE plain.body (id bigint PRIMARY KEY, body jsonb NOT NULL);
 CREATE TABLE plain.pending (LIKE io_msg.pending INCLUDING ALL);
 CREATE FUNCTION plain.trigger_plain() RETURNS trigger LANGUAGE plpgsql AS \$\$
 BEGIN

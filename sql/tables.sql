@@ -129,10 +129,10 @@ COMMENT ON TABLE io_msg.outbox IS
 
 CREATE TABLE io_msg.body (
 	id   bigint PRIMARY KEY,
-	body jsonb NOT NULL
+	body json NOT NULL
 );
 COMMENT ON TABLE io_msg.body IS
-'The content of a message as IO will get it. Apart from outbox: written once, read once, erased when its time is over.';
+'The content of a message, to the letter as IO will get it. Apart from outbox: written once, read once, erased when its time is over.';
 
 /*
  * What can be sent, and when.  A row here is the baton of its row in outbox:

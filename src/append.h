@@ -8,26 +8,16 @@
 #include "postgres.h"
 
 #include "statement.h"
+#include "table.h"
 
-#define IOMSG_APPEND_COLUMNS_MAX 21
-
-typedef struct IoMsgColumn
+/* A table and the INSERT for where an ordinary one is needed. */
+typedef struct IoMsgAppend
 {
-	const char *name;
-	Oid			type;
-} IoMsgColumn;
+	IoMsgTable	table;
+	IoMsgStatement insert;
+} IoMsgAppend;
 
-/* A table of the schema io_msg and the columns that are given values. */
-typedef struct IoMsgTable
-{
-	const char *name;
-	int			ncolumns;
-	IoMsgColumn columns[IOMSG_APPEND_COLUMNS_MAX];
-	int			places[IOMSG_APPEND_COLUMNS_MAX];	/* in the row, from 0 */
-	IoMsgStatement insert;		/* for tables with triggers */
-} IoMsgTable;
-
-extern void iomsg_append_row(IoMsgTable *table, Datum *values,
-							 const char *nulls);
+extern void iomsg_append_row(IoMsgAppend *append, const Datum *values,
+							 const bool *nulls);
 
 #endif							/* IOMSG_APPEND_H */

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 #include "utils/numeric.h"
 
 #include "body.h"
@@ -40,34 +41,25 @@ complain(IoMsgBody *body, const Place *place, Problem problem)
 									place->field->name));
 }
 
-/* A key for an object, as pushJsonbValue wants it. */
+/*
+ * Begins a field of the object that is being written.
+ */
 static void
-push_key(IoMsgBody *body, const char *name)
+begin_field(IoMsgBody *body, const Place *place)
 {
-	JsonbValue	key;
+	StringInfo	json = &body->json;
 
-	key.type = jbvString;
-	key.val.string.val = unconstify(char *, name);
-	key.val.string.len = strlen(name);
-	(void) pushJsonbValue(&body->state, WJB_KEY, &key);
+	if (json->data[json->len - 1] != '{')
+		appendStringInfoChar(json, ',');
+	escape_json(json, place->field->name);
+	appendStringInfoChar(json, ':');
 }
 
 static void
-push_pair(IoMsgBody *body, const Place *place, JsonbValue *value)
+write_text(IoMsgBody *body, const Place *place, const char *value)
 {
-	push_key(body, place->field->name);
-	(void) pushJsonbValue(&body->state, WJB_VALUE, value);
-}
-
-static void
-push_text(IoMsgBody *body, const Place *place, const char *value)
-{
-	JsonbValue	string;
-
-	string.type = jbvString;
-	string.val.string.val = pstrdup(value);
-	string.val.string.len = strlen(value);
-	push_pair(body, place, &string);
+	begin_field(body, place);
+	escape_json(&body->json, value);
 }
 
 /*
@@ -103,7 +95,7 @@ take_time(IoMsgBody *body, const Place *place, const JsonbValue *value)
 		body->due_date = time;
 	}
 	iomsg_due_date_write(time, written);
-	push_text(body, place, written);
+	write_text(body, place, written);
 }
 
 /*
@@ -119,7 +111,7 @@ take_fiscal_code(IoMsgBody *body, const Place *place, const char *utf8,
 		complain(body, place, PROBLEM_FISCAL_CODE);
 		return;
 	}
-	push_text(body, place, body->fiscal_code);
+	write_text(body, place, body->fiscal_code);
 }
 
 /*
@@ -169,7 +161,8 @@ take_string(IoMsgBody *body, const Place *place, JsonbValue *value)
 		look_for_personal_data(body, place, utf8, len);
 	if (field->meaning == MEANS_FEATURE_LEVEL_TYPE)
 		body->advanced = (len == 8 && memcmp(utf8, "ADVANCED", 8) == 0);
-	push_pair(body, place, value);
+	write_text(body, place, pnstrdup(value->val.string.val,
+									 value->val.string.len));
 }
 
 /*
@@ -195,7 +188,6 @@ whole_number(Numeric in, int64 *out)
 static void
 take_integer(IoMsgBody *body, const Place *place, const JsonbValue *value)
 {
-	JsonbValue	number;
 	int64		whole;
 	Problem		problem;
 
@@ -210,9 +202,8 @@ take_integer(IoMsgBody *body, const Place *place, const JsonbValue *value)
 	else
 		problem = iomsg_message_check_time_to_live(whole);
 	complain(body, place, problem);
-	number.type = jbvNumeric;
-	number.val.numeric = int64_to_numeric(whole);
-	push_pair(body, place, &number);
+	begin_field(body, place);
+	appendStringInfo(&body->json, INT64_FORMAT, whole);
 }
 
 static void
@@ -223,7 +214,7 @@ take_object(IoMsgBody *body, const Place *place, JsonbValue *value,
 
 	if (value->type == jbvBinary)
 		source.container = value->val.binary.data;
-	push_key(body, place->field->name);
+	begin_field(body, place);
 	build_object(body, place->field->object, content ? content : &source);
 }
 
@@ -297,7 +288,9 @@ take_field(IoMsgBody *body, const Place *place, JsonbValue *value,
 			take_integer(body, place, value);
 			break;
 		case BODY_BOOLEAN:
-			push_pair(body, place, value);
+			begin_field(body, place);
+			appendStringInfoString(&body->json,
+								   value->val.boolean ? "true" : "false");
 			break;
 		case BODY_OBJECT:
 			take_object(body, place, value, content);
@@ -357,7 +350,7 @@ build_object(IoMsgBody *body, const BodyObject *object,
 {
 	int			found = 0;
 
-	body->root = pushJsonbValue(&body->state, WJB_BEGIN_OBJECT, NULL);
+	appendStringInfoChar(&body->json, '{');
 	for (int i = 0; i < object->nfields; i++)
 	{
 		Place		place = {object, &object->fields[i]};
@@ -377,17 +370,17 @@ build_object(IoMsgBody *body, const BodyObject *object,
 	}
 	if (source->container && JsonContainerSize(source->container) != found)
 		complain_of_unknown(body, object, source->container);
-	body->root = pushJsonbValue(&body->state, WJB_END_OBJECT, NULL);
+	appendStringInfoChar(&body->json, '}');
 }
 
 /*
- * Builds and checks an object; body->root is the result, to be used only where
+ * Builds and checks an object; body->json is the result, to be used only where
  * no error was found.
  */
 void
 iomsg_body_build(IoMsgBody *body, const BodyObject *object,
 				 const IoMsgSource *source)
 {
-	body->state = NULL;
+	initStringInfo(&body->json);
 	build_object(body, object, source);
 }

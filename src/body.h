@@ -10,6 +10,7 @@
 #include "body_fields.h"
 #include "core/fiscal_code.h"
 #include "findings.h"
+#include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
@@ -40,8 +41,7 @@ typedef struct IoMsgBody
 	unsigned int subject_kinds; /* bits of core/subject.h */
 	bool		has_discarded;	/* fields that IO drops */
 
-	JsonbParseState *state;
-	JsonbValue *root;
+	StringInfoData json;		/* as it will leave, but for its encoding */
 } IoMsgBody;
 
 /*

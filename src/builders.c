@@ -10,6 +10,7 @@
 
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "access.h"
 #include "body.h"
@@ -49,7 +50,8 @@ build(const BodyObject *object, JsonbValue **values, IoMsgFindings *findings)
 	body.rules = iomsg_body_any_rules;
 	iomsg_body_build(&body, object, &source);
 	iomsg_findings_raise(findings);
-	return JsonbValueToJsonb(body.root);
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+											  CStringGetDatum(body.json.data)));
 }
 
 /*

@@ -29,7 +29,7 @@
 #define DEDUP_TRIES 10
 
 /* In the order of insert_into_outbox. */
-static IoMsgTable outbox = {
+static IoMsgAppend outbox = {.table = {
 	.name = "outbox",
 	.ncolumns = 21,
 	.columns = {{"id", INT8OID}, {"generation", INT8OID},
@@ -41,22 +41,22 @@ static IoMsgTable outbox = {
 	{"dedup_key", TEXTOID}, {"enqueued_by", TEXTOID},
 	{"session_role", TEXTOID}, {"status", TEXTOID}, {"attempts", INT2OID},
 	{"polls", INT2OID}}
-};
+}};
 
-static IoMsgTable message_body = {
+static IoMsgAppend message_body = {.table = {
 	.name = "body",
 	.ncolumns = 2,
-	.columns = {{"id", INT8OID}, {"body", JSONBOID}}
-};
+	.columns = {{"id", INT8OID}, {"body", JSONOID}}
+}};
 
 /* In the order of insert_into_pending. */
-static IoMsgTable pending = {
+static IoMsgAppend pending = {.table = {
 	.name = "pending",
 	.ncolumns = 6,
 	.columns = {{"generation", INT8OID}, {"timeline", INT4OID},
 	{"service_id", INT4OID}, {"priority", INT2OID},
 	{"due_at", TIMESTAMPTZOID}, {"id", INT8OID}}
-};
+}};
 
 static IoMsgStatement insert_dedup_key = {
 	.sql = "INSERT INTO io_msg.dedup_key (service_id, dedup_key, content_hash, id)"
@@ -112,10 +112,10 @@ name_of_role(Oid role)
 }
 
 static void
-set_text(Datum *value, char *null, const text *in)
+set_text(Datum *value, bool *isnull, const text *in)
 {
 	*value = PointerGetDatum(in);
-	*null = in ? ' ' : 'n';
+	*isnull = in == NULL;
 }
 
 static void
@@ -124,18 +124,16 @@ insert_into_outbox(const NewRow *row)
 	const IoMsgOptions *options = row->options;
 	const IoMsgBody *body = row->body;
 	Datum		values[21];
-	char		nulls[21 + 1];
+	bool		nulls[21] = {false};
 
-	memset(nulls, ' ', 21);
-	nulls[21] = '\0';
 	values[0] = Int64GetDatum(row->id);
 	values[1] = Int64GetDatum(row->service->generation);
 	values[2] = TimestampTzGetDatum(row->due_at);
 	values[3] = TimestampTzGetDatum(row->now);
 	values[4] = options ? TimestampTzGetDatum(options->expires_at) : 0;
-	nulls[4] = options && options->has_expires_at ? ' ' : 'n';
+	nulls[4] = options == NULL || !options->has_expires_at;
 	values[5] = body ? TimestampTzGetDatum(body->due_date) : 0;
-	nulls[5] = body && body->has_due_date ? ' ' : 'n';
+	nulls[5] = body == NULL || !body->has_due_date;
 	values[6] = Int32GetDatum(row->timeline);
 	values[7] = Int32GetDatum(row->service->id);
 	values[8] = Int16GetDatum((int16) (options ? options->priority :
@@ -159,6 +157,7 @@ static void
 insert_into_pending(const NewRow *row)
 {
 	Datum		values[6];
+	bool		nulls[6] = {false};
 
 	values[0] = Int64GetDatum(row->service->generation);
 	values[1] = Int32GetDatum(row->timeline);
@@ -167,27 +166,29 @@ insert_into_pending(const NewRow *row)
 									   IOMSG_PRIORITY_DEFAULT));
 	values[4] = TimestampTzGetDatum(row->due_at);
 	values[5] = Int64GetDatum(row->id);
-	iomsg_append_row(&pending, values, NULL);
+	iomsg_append_row(&pending, values, nulls);
 }
 
 /*
  * Inserts a row with all that hangs on it, and wakes the drainer at commit.
  */
 static void
-insert_row(NewRow *row, Jsonb *body)
+insert_row(NewRow *row)
 {
 	IoMsgIdentity identity;
 
 	iomsg_installation_identity(&identity);
 	row->timeline = (int32) identity.timeline;
 	insert_into_outbox(row);
-	if (body)
+	if (row->body)
 	{
 		Datum		values[2];
+		bool		nulls[2] = {false};
 
 		values[0] = Int64GetDatum(row->id);
-		values[1] = JsonbPGetDatum(body);
-		iomsg_append_row(&message_body, values, NULL);
+		values[1] = PointerGetDatum(cstring_to_text_with_len(row->body->json.data,
+															 row->body->json.len));
+		iomsg_append_row(&message_body, values, nulls);
 	}
 	insert_into_pending(row);
 	iomsg_wake_service_at_commit(row->service->id, row->due_at);
@@ -197,14 +198,13 @@ insert_row(NewRow *row, Jsonb *body)
  * SHA-256 of a body, of its text in UTF-8 so that it outlives a dump.
  */
 static Datum
-content_hash(Jsonb *body)
+content_hash(const IoMsgBody *body)
 {
-	char	   *json = JsonbToCString(NULL, &body->root, VARSIZE(body));
 	const char *utf8;
 	size_t		len;
 	text	   *bytes;
 
-	if (!iomsg_encoding_to_utf8(json, strlen(json), &utf8, &len))
+	if (!iomsg_encoding_to_utf8(body->json.data, body->json.len, &utf8, &len))
 		elog(ERROR, "body could not be converted to UTF-8");
 	bytes = cstring_to_text_with_len(utf8, len);
 	return DirectFunctionCall1(sha256_bytea, PointerGetDatum(bytes));
@@ -216,13 +216,13 @@ content_hash(Jsonb *body)
  * the same content; other content under the same key is an error.
  */
 static int64
-take_dedup_key(const NewRow *row, Jsonb *body)
+take_dedup_key(const NewRow *row)
 {
 	Datum		values[4];
 
 	values[0] = Int32GetDatum(row->service->id);
 	values[1] = PointerGetDatum(row->options->dedup_key);
-	values[2] = content_hash(body);
+	values[2] = content_hash(row->body);
 	values[3] = Int64GetDatum(row->id);
 	for (int i = 0; i < DEDUP_TRIES; i++)
 	{
@@ -256,7 +256,6 @@ iomsg_enqueue_message(const IoMsgCaller *caller, const IoMsgService *service,
 					  const IoMsgOptions *options, const IoMsgBody *body,
 					  TimestampTz now, bool *is_new)
 {
-	Jsonb	   *json = JsonbValueToJsonb(body->root);
 	NewRow		row = {0};
 
 	row.id = next_id();
@@ -272,14 +271,14 @@ iomsg_enqueue_message(const IoMsgCaller *caller, const IoMsgService *service,
 
 	if (options->dedup_key)
 	{
-		int64		earlier = take_dedup_key(&row, json);
+		int64		earlier = take_dedup_key(&row);
 
 		*is_new = false;
 		if (earlier != 0)
 			return earlier;
 	}
 	*is_new = true;
-	insert_row(&row, json);
+	insert_row(&row);
 	return row.id;
 }
 
@@ -298,6 +297,6 @@ iomsg_enqueue_profile(const IoMsgCaller *caller, const IoMsgService *service,
 	row.service = service;
 	row.fiscal_code = fiscal_code;
 	row.now = now;
-	insert_row(&row, NULL);
+	insert_row(&row);
 	return row.id;
 }

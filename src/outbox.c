@@ -28,12 +28,22 @@
 #include "settings.h"
 #include "statement.h"
 #include "standby.h"
+#include "table.h"
 
 static IoMsgStatement installation = {.sql = SQL_INSTALLATION, .nargs = 1,
 .types = {INT4OID}};
 static IoMsgStatement take_over = {.sql = SQL_TAKE_OVER};
 static IoMsgStatement write_in_flight = {.sql = SQL_IN_FLIGHT, .nargs = 3,
 .types = {INT8ARRAYOID, INT8OID, BOOLOID}};
+static IoMsgTable drainer_table = {
+	.name = "drainer", .nkeys = 1, .ncolumns = 4,
+	.columns = {{"slot", INT2OID}, {"epoch", INT8OID},
+	{"in_flight", INT8ARRAYOID}, {"synchronous", BOOLOID}}
+};
+enum
+{
+	DRAINER_EPOCH = 1, DRAINER_IN_FLIGHT, DRAINER_SYNCHRONOUS
+};
 static IoMsgStatement read_in_flight = {.sql = SQL_READ_IN_FLIGHT, .nargs = 1,
 .types = {INT8OID}};
 static IoMsgStatement crash_loop = {.sql = SQL_CRASH_LOOP};
@@ -46,19 +56,17 @@ static IoMsgStatement retire = {.sql = SQL_RETIRE, .nargs = 1,
 static OutboxState
 check_extension(Outbox *outbox)
 {
-	Oid			extension = iomsg_installation_extension();
 	char	   *version = NULL;
 
-	if (!OidIsValid(extension))
+	if (!OidIsValid(outbox->extension))
+		outbox->extension = iomsg_installation_extension();
+	if (!OidIsValid(outbox->extension))
 		return OUTBOX_NO_EXTENSION;
 	/* While a DROP is open we wait here, as long as lock_timeout lets us. */
-	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-	if (iomsg_installation_extension() != extension)
-		return OUTBOX_NO_EXTENSION;
-	if (OidIsValid(outbox->extension) && outbox->extension != extension)
-		return OUTBOX_NO_EXTENSION;
-	outbox->extension = extension;
-	outbox->owner = iomsg_installation_owner(extension, &version);
+	LockDatabaseObject(ExtensionRelationId, outbox->extension, 0,
+					   AccessShareLock);
+	/* One that was created anew has another OID. */
+	outbox->owner = iomsg_installation_owner(outbox->extension, &version);
 	if (!OidIsValid(outbox->owner))
 		return OUTBOX_NO_EXTENSION;
 	if (strcmp(version, IOMSG_VERSION) != 0)
@@ -249,6 +257,38 @@ iomsg_outbox_retire(Outbox *outbox)
 }
 
 /*
+ * Note it where the row is as we left it; false where it is not, or somebody
+ * has locked it.
+ */
+static bool
+write_in_flight_row(Outbox *outbox, Datum ids, bool marks, bool synchronous)
+{
+	Datum		slot = Int16GetDatum(0);
+	Datum		values[2];
+	bool		nulls[2] = {false};
+	IoMsgRows	rows;
+	bool		done = false;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (iomsg_rows_begin(&rows, &drainer_table, true))
+	{
+		if (iomsg_rows_find(&rows, &slot) && iomsg_rows_lock(&rows) &&
+			DatumGetInt64(iomsg_rows_value(&rows, DRAINER_EPOCH,
+										   &nulls[0])) == outbox->epoch)
+		{
+			values[0] = ids;
+			values[1] = marks ? BoolGetDatum(synchronous) :
+				iomsg_rows_value(&rows, DRAINER_SYNCHRONOUS, &nulls[1]);
+			iomsg_rows_update(&rows, DRAINER_IN_FLIGHT, values, nulls);
+			done = true;
+		}
+		iomsg_rows_end(&rows);
+	}
+	PopActiveSnapshot();
+	return done;
+}
+
+/*
  * Note what is in flight once this transaction commits and, where it marks,
  * whether that waits for a standby.  Fails where another worker has taken
  * over: then nothing of this transaction may count.
@@ -262,6 +302,9 @@ iomsg_outbox_write_in_flight(Outbox *outbox, const int64 *ids, int nids,
 	values[0] = iomsg_outbox_ids(ids, nids);
 	values[1] = Int64GetDatum(outbox->epoch);
 	values[2] = BoolGetDatum(iomsg_standby_wanted());
+	if (write_in_flight_row(outbox, values[0], marks,
+							DatumGetBool(values[2])))
+		return;
 	if (iomsg_statement_run(&write_in_flight, values,
 							marks ? NULL : "  n") != 1)
 		iomsg_outbox_report_fenced(outbox);

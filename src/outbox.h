@@ -78,10 +78,20 @@ extern void iomsg_roster_forget_keys(void);
 extern bool iomsg_roster_keys_changed(void);
 extern void iomsg_roster_write_stops(Work *work);
 
+/* probe.c */
+extern void iomsg_probe(Outbox *outbox, Work *work, TimestampTz now);
+
 /* claim.c */
-extern void iomsg_claim_probe(Outbox *outbox, Work *work, TimestampTz now);
 extern int	iomsg_claim_mark(Outbox *outbox, WorkItem **items, int nitems);
 extern void iomsg_claim_load(WorkItem **items, int nitems, Work *work);
+
+/* result.c */
+extern void iomsg_result_note_written(WorkItem **items, int nitems,
+									  uint64 nrows);
+extern void iomsg_result_write_in_flight(Outbox *outbox, WorkItem **items,
+										 int nitems);
+extern void iomsg_result_write_queued(Outbox *outbox, WorkItem **items,
+									  int nitems);
 
 /* settle.c */
 extern void iomsg_settle_write(Outbox *outbox, Work *work);

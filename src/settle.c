@@ -18,21 +18,9 @@
 #include "outbox_sql.h"
 #include "statement.h"
 
-#define RESULT_COLUMNS	7
-#define KEY_COLUMNS		3
-
 /* When to look again at a row that somebody else held. */
 #define REREAD_MS		1000
 
-static IoMsgStatement settle_in_flight = {.sql = SQL_SETTLE_IN_FLIGHT,
-	.nargs = RESULT_COLUMNS,
-.types = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT2ARRAYOID,
-INT2ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}};
-static IoMsgStatement settle_queued = {.sql = SQL_SETTLE_QUEUED,
-	.nargs = RESULT_COLUMNS + KEY_COLUMNS + 2,
-.types = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT2ARRAYOID,
-INT2ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT2ARRAYOID,
-TIMESTAMPTZARRAYOID, INT8OID, INT4OID}};
 static IoMsgStatement settle_polls = {.sql = SQL_SETTLE_POLLS, .nargs = 6,
 .types = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 INT2ARRAYOID, TIMESTAMPTZARRAYOID}};
@@ -49,75 +37,6 @@ static IoMsgStatement profiles_insert = {.sql = SQL_PROFILES_INSERT,
 	.nargs = 6,
 .types = {INT4ARRAYOID, TEXTARRAYOID, BOOLARRAYOID, BOOLARRAYOID,
 TEXTARRAYOID, TIMESTAMPTZARRAYOID}};
-
-/*
- * The ids that a statement returned are written.
- */
-static void
-note_written(WorkItem **items, int nitems, uint64 nrows)
-{
-	bool		isnull;
-
-	for (uint64 row = 0; row < nrows; row++)
-	{
-		int64		id = DatumGetInt64(iomsg_statement_value(row, 0, &isnull));
-
-		for (int i = 0; i < nitems; i++)
-		{
-			if (items[i]->id == id)
-				items[i]->written = true;
-		}
-	}
-}
-
-static void
-put_result(Columns *columns, const WorkItem *item)
-{
-	const Outcome *o = &item->outcome;
-
-	iomsg_columns_set(columns, 0, Int64GetDatum(item->id));
-	iomsg_columns_put_text(columns, 1, o->status);
-	iomsg_columns_put_text(columns, 2, o->reason);
-	iomsg_columns_put(columns, 3, Int16GetDatum(o->http_status),
-					  o->http_status == 0);
-	iomsg_columns_set(columns, 4,
-					  Int16GetDatum(item->attempts + (o->counted ? 1 : 0)));
-	iomsg_columns_put_time(columns, 5, o->next_due);
-	iomsg_columns_put_text(columns, 6, o->message_id);
-}
-
-static void
-write_results(Outbox *outbox, WorkItem **items, int nitems, bool in_flight)
-{
-	static const Oid types[] = {INT8OID, TEXTOID, TEXTOID, INT2OID, INT2OID,
-	TIMESTAMPTZOID, TEXTOID, INT4OID, INT2OID, TIMESTAMPTZOID};
-	int			ncolumns = RESULT_COLUMNS + (in_flight ? 0 : KEY_COLUMNS);
-	Datum		args[RESULT_COLUMNS + KEY_COLUMNS + 2];
-	Columns		columns;
-	uint64		nrows;
-
-	if (nitems == 0)
-		return;
-	iomsg_columns_init(&columns, types, ncolumns, nitems);
-	for (int i = 0; i < nitems; i++)
-	{
-		put_result(&columns, items[i]);
-		if (!in_flight)
-		{
-			iomsg_columns_set(&columns, 7,
-							  Int32GetDatum(items[i]->service->id));
-			iomsg_columns_set(&columns, 8, Int16GetDatum(items[i]->lane + 1));
-			iomsg_columns_put_time(&columns, 9, items[i]->due_at);
-		}
-		columns.nrows++;
-	}
-	iomsg_columns_arguments(&columns, args);
-	args[ncolumns] = Int64GetDatum(outbox->generation);
-	args[ncolumns + 1] = Int32GetDatum(outbox->timeline);
-	nrows = iomsg_statement_run(in_flight ? &settle_in_flight : &settle_queued,
-								args, NULL);
-	note_written(items, nitems, nrows);
-}
 
 static void
 write_polls(WorkItem **items, int nitems)
@@ -145,7 +64,7 @@ write_polls(WorkItem **items, int nitems)
 		columns.nrows++;
 	}
 	iomsg_columns_arguments(&columns, args);
-	note_written(items, nitems,
+	iomsg_result_note_written(items, nitems,
 				 iomsg_statement_run(&settle_polls, args, NULL));
 }
 
@@ -303,13 +222,13 @@ iomsg_settle_write(Outbox *outbox, Work *work)
 			lists[list][counts[list]++] = item;
 	}
 	write_profiles(work);
-	write_results(outbox, lists[0], counts[0], true);
-	write_results(outbox, lists[1], counts[1], false);
+	iomsg_result_write_in_flight(outbox, lists[0], counts[0]);
+	iomsg_result_write_queued(outbox, lists[1], counts[1]);
 	for (int list = 0; list <= 1; list++)
 		iomsg_doubt_write_attempts(lists[list], counts[list]);
 	write_polls(lists[2], counts[2]);
 	if (counts[3] > 0)
-		note_written(lists[3], counts[3],
+		iomsg_result_note_written(lists[3], counts[3],
 					 iomsg_doubt_write_verified(lists[3], counts[3]));
 	/* Of a row that is still queued nothing has left: it is read again. */
 	find_lost(lists[0], counts[0]);

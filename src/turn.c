@@ -190,7 +190,7 @@ claim(Turn *turn, int64 now_us)
 	turn->nmarking = 0;
 	if (!iomsg_turn_may_begin(turn))
 		return 0;
-	iomsg_claim_probe(&turn->outbox, &turn->work, GetCurrentTimestamp());
+	iomsg_probe(&turn->outbox, &turn->work, GetCurrentTimestamp());
 	iomsg_turn_pick(turn, now_us);
 	if (!turn->outbox.taken_over)
 		return 0;

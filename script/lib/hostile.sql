@@ -56,3 +56,14 @@ CREATE TYPE hostile.timestamptz AS (hostile integer);
 
 CREATE TYPE hostile.jsonb AS (hostile integer);
 
+/* With hostile.statements no row of io_msg's can be reached but by SQL. */
+CREATE FUNCTION hostile.secure_rows() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog AS '
+DECLARE one regclass;
+BEGIN
+	IF current_setting(''hostile.statements'', true) IS DISTINCT FROM ''on'' THEN RETURN; END IF;
+	FOR one IN SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = to_regnamespace(''io_msg'') AND c.relkind = ''r'' LOOP
+		EXECUTE format(''ALTER TABLE %s ENABLE ROW LEVEL SECURITY'', one);
+	END LOOP;
+END';
+
+CREATE EVENT TRIGGER secure_rows ON ddl_command_end WHEN TAG IN ('CREATE EXTENSION') EXECUTE FUNCTION hostile.secure_rows();

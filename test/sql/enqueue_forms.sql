@@ -39,7 +39,7 @@ SELECT o.kind, o.status, o.fiscal_code, o.due_date AT TIME ZONE 'UTC' AS due_dat
        o.expires_at > o.due_at AS expires, o.enqueued_by = current_user AS by_me, o.session_role = session_user AS my_session,
        o.generation = i.generation AS generation, o.timeline > 0 AS timeline
   FROM io_msg.outbox o, io_msg.installation i \gx
-SELECT jsonb_pretty(body) FROM io_msg.body;
+SELECT jsonb_pretty(body::jsonb) FROM io_msg.body;
 SELECT count(*) FROM io_msg.pending p JOIN io_msg.outbox o USING (generation, timeline, service_id, priority, due_at, id);
 -- a time in the past is now
 SELECT io_enqueue_message('RSSMRA80A01H501U', 'Avviso TARI 2026', :md, send_after => '2001-01-01') AS id \gset
@@ -108,11 +108,11 @@ SELECT count(*) FROM io_msg.outbox;
 
 -- what others put on the tables is served: indexes of any kind, triggers
 CREATE INDEX regress_expression ON io_msg.outbox (lower(reference)) WHERE reference IS NOT NULL;
-CREATE INDEX regress_body ON io_msg.body USING gin (body);
+CREATE INDEX regress_body ON io_msg.body USING gin ((body::jsonb));
 SELECT io_enqueue_message('RSSMRA80A01H501U', 'Avviso TARI 2026', :md, reference => 'INDEXED') AS id \gset
 SET enable_seqscan = off;
 SELECT id = :id AS found FROM io_msg.outbox WHERE lower(reference) = 'indexed' AND reference IS NOT NULL;
-SELECT count(*) FROM io_msg.body WHERE body @> '{"fiscal_code": "RSSMRA80A01H501U"}';
+SELECT count(*) FROM io_msg.body WHERE body::jsonb @> '{"fiscal_code": "RSSMRA80A01H501U"}';
 RESET enable_seqscan;
 DROP INDEX io_msg.regress_expression, io_msg.regress_body;
 CREATE TABLE regress_seen (what text, id bigint);

@@ -24,14 +24,14 @@ SELECT io_enqueue_message(message(
 	rest => '{"feature_level_type": "ADVANCED", "time_to_live": 3600, "default_addresses": {"email": "a@example.com"}}'),
 	service => 'tari', reference => 'r', dedup_key => 'k', lot => 'l', priority => 3) AS id \gset
 COMMIT;
-SELECT jsonb_pretty(body) FROM io_msg.body WHERE id = :id;
+SELECT jsonb_pretty(body::jsonb) FROM io_msg.body WHERE id = :id;
 SELECT advanced, has_payment, due_date AT TIME ZONE 'UTC' AS due_date_utc, reference, dedup_key, lot, priority FROM io_msg.outbox WHERE id = :id;
 -- null for what has a default is left out
 BEGIN;
 SELECT io_enqueue_message(message(content => '{"third_party_data": {"id": "1", "configuration_id": "01HMVM9W74RWH93NT1EYNKKNNR", "has_attachments": null, "has_remote_content": null}}',
 	rest => '{"feature_level_type": null, "time_to_live": null}')) AS id \gset
 COMMIT;
-SELECT body - 'fiscal_code' #- '{content,markdown}' FROM io_msg.body WHERE id = :id;
+SELECT body::jsonb - 'fiscal_code' #- '{content,markdown}' FROM io_msg.body WHERE id = :id;
 
 -- what is wrong, and where
 CREATE FUNCTION problems(message jsonb) RETURNS text LANGUAGE sql AS $$

@@ -36,7 +36,7 @@ sub sent { my ($attempts, @more) = @_;
 	return [ "sent  201 $attempts", id => 1, accepted => 1, posts => $attempts, @more ]; }
 
 # SQL that changes a stored body to what our own checks would not let in.
-sub body_set { my ($path, $value) = @_; return "jsonb_set(body, '{$path}', '$value')"; }
+sub body_set { my ($path, $value) = @_; return "jsonb_set(body::jsonb, '{$path}', '$value')"; }
 
 my $third = { third_party_data => \"io_third_party_data('x1', '$ulid')" };
 
@@ -60,7 +60,7 @@ my @cases = (
 	[ '9 third party', { io => { third_party => $false }, row => { third_party => 't' }, args => $third }, failed('third_party_not_allowed', 403) ],
 	[ '10 address', { io => { authorized_cidrs => ['10.0.0.0/8'] } }, stops('forbidden', 403) ],
 	[ '11 address unreadable', { fault => problem(500, 'IP address cannot be extracted from the request') }, sent(2) ],
-	[ '12 no fiscal code', { body => "body - 'fiscal_code'", nobody => 1 }, failed('invalid_request', 400) ],
+	[ '12 no fiscal code', { body => "body::jsonb - 'fiscal_code'", nobody => 1 }, failed('invalid_request', 400) ],
 	[ '13 no configuration', { body => body_set('content,third_party_data', '{"id": "x"}') }, failed('configuration_missing', 403) ],
 	[ '14 configuration unknown', { io => { configuration_ids => ['01J00000000000000000000009'] }, row => { third_party => 't' }, args => $third }, failed('configuration_unknown', 404) ],
 	[ '15 configuration of another', { row => { third_party => 't' }, args => { third_party_data => \"io_third_party_data('x', '01J00000000000000000000001')" } }, failed('configuration_not_own', 403) ],

@@ -1,0 +1,124 @@
+/*
+ * due_polls.c
+ *	  Which sent messages IO is to be asked about now.
+ *
+ * Messages that left together share a row of io_msg.poll, and are in hand
+ * together until each has been asked about.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "outbox_sql.h"
+#include "probe.h"
+#include "statement.h"
+
+static IoMsgStatement peek_polls = {.sql = SQL_PEEK_POLLS, .nargs = 7,
+.types = {INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT8OID, INT4OID,
+INT8OID, TIMESTAMPTZOID}};
+
+static PollBatch *
+take_batch(Work *work, Service *service, TimestampTz due_at, int64 first_id)
+{
+	PollBatch  *batch;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &work->batches)
+	{
+		batch = dlist_container(PollBatch, node, iter.cur);
+		if (batch->service == service && batch->due_at == due_at &&
+			batch->first_id == first_id && !batch->forgotten)
+			return batch;
+	}
+	batch = MemoryContextAllocZero(work->context, sizeof(PollBatch));
+	batch->service = service;
+	batch->due_at = due_at;
+	batch->first_id = first_id;
+	dlist_push_tail(&work->batches, &batch->node);
+	return batch;
+}
+
+static void
+take_poll(Work *work, PollBatch *batch, Datum *v, bool *n)
+{
+	WorkItem   *item = iomsg_work_add(work, batch->service, IOMSG_POLL_LANE,
+									  DatumGetInt64(v[3]));
+
+	if (item == NULL)
+	{
+		/* In hand by another batch, and of no use there: read it again. */
+		batch->forgotten |= batch->open == 0;
+		return;
+	}
+	item->kind = ITEM_POLL;
+	item->batch = batch;
+	batch->open++;
+	item->due_at = batch->due_at;
+	item->expires_at = DT_NOEND;
+	iomsg_probe_copy_text(item->fiscal_code, sizeof(item->fiscal_code), v[4], n[4]);
+	item->polls = DatumGetInt16(v[5]);
+	item->verifying = DatumGetBool(v[14]);
+	item->sent_at = n[6] ? GetCurrentTimestamp() : DatumGetTimestampTz(v[6]);
+	item->due_date = iomsg_probe_time(v[7], n[7]);
+	item->advanced = DatumGetBool(v[8]);
+	item->has_payment = DatumGetBool(v[9]);
+	iomsg_probe_copy_text(item->message_id, sizeof(item->message_id), v[10], n[10]);
+	iomsg_probe_copy_text(item->io_status, sizeof(item->io_status), v[11], n[11]);
+	iomsg_probe_copy_text(item->read_status, sizeof(item->read_status), v[12], n[12]);
+	iomsg_probe_copy_text(item->payment_status, sizeof(item->payment_status), v[13],
+			  n[13]);
+}
+
+/*
+ * Read which messages are to be asked about.
+ */
+void
+iomsg_probe_polls(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
+{
+	Datum		args[7];
+	uint64		nrows;
+	PollBatch  *batch = NULL;
+
+	args[0] = iomsg_statement_array(probe->service_ids, NULL, probe->nlanes,
+									INT4OID);
+	args[1] = iomsg_statement_array(probe->due_ats, NULL, probe->nlanes,
+									TIMESTAMPTZOID);
+	args[2] = iomsg_statement_array(probe->ids, NULL, probe->nlanes, INT8OID);
+	args[3] = Int64GetDatum(outbox->generation);
+	args[4] = Int32GetDatum(outbox->timeline);
+	args[5] = Int64GetDatum(IOMSG_PROBE_BATCHES);
+	args[6] = TimestampTzGetDatum(now);
+	nrows = iomsg_statement_run(&peek_polls, args, NULL);
+
+	for (uint64 row = 0; row < nrows; row++)
+	{
+		Datum		v[15];
+		bool		n[15];
+		int			i;
+		TimestampTz due_at;
+		int64		first_id;
+
+		heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						  v, n);
+		i = (int) DatumGetInt64(v[0]) - 1;
+		due_at = DatumGetTimestampTz(v[1]);
+		first_id = DatumGetInt64(v[2]);
+		if (batch == NULL || batch->service != probe->services[i] ||
+			batch->due_at != due_at || batch->first_id != first_id)
+		{
+			/* The first row of another batch. */
+			probe->nrows[i]++;
+			batch = NULL;
+			if (!iomsg_probe_advance(&probe->services[i]->lanes[IOMSG_POLL_LANE],
+							  due_at, first_id, now))
+				continue;
+			batch = take_batch(work, probe->services[i], due_at, first_id);
+		}
+		if (!n[3])
+			take_poll(work, batch, v, n);
+	}
+}
