@@ -108,13 +108,67 @@ sub pin_snapshot
 	return sub { print $fh "COMMIT;\n"; close($fh) or die "psql failed\n"; };
 }
 
+# A client that queues so many messages a second, five at a time.
+sub feed
+{
+	my ($bench, $seconds, $rate) = @_;
+	my $turns = $seconds * $rate / 5;
+	my $people = $bench->{people} - 5;
+	my $pause = 5 / $rate;
+
+	$bench->{server}->sql(<<"SQL");
+DO \$\$
+DECLARE start timestamptz := clock_timestamp();
+BEGIN
+	FOR i IN 1 .. $turns LOOP
+		PERFORM io_enqueue_message(fiscal_code, '$BenchRun::SUBJECT', '$BenchRun::MARKDOWN', service => 'bench')
+		   FROM people.person WHERE n > 5 * i % $people AND n <= 5 * i % $people + 5;
+		COMMIT;
+		PERFORM pg_sleep(greatest(0, $pause * i - extract(epoch FROM clock_timestamp() - start)));
+	END LOOP;
+END \$\$
+SQL
+	return $turns * 5;
+}
+
+# A snapshot that is kept while messages come and go: how many of them leave in
+# the last tenth of the time, and how fast a lot drains afterwards.
+sub measure_pinned
+{
+	my ($bench) = @_;
+	my ($server, $figures) = @$bench{qw(server figures)};
+	my $seconds = $ENV{BENCH_PINNED} // 60;
+	my $rate = 500;
+	my $name = "a snapshot pinned for $seconds s at $rate msg/s";
+
+	$bench->empty;
+	rate_now($bench);
+	my $base = rate_now($bench, 1);
+	my $unpin = pin_snapshot($bench);
+	$bench->let_go;
+	feed($bench, $seconds * 0.9, $rate);
+	my ($before) = $bench->{far}->counted;
+	my $start = time;
+	feed($bench, $seconds / 10, $rate);
+	my ($after) = $bench->{far}->counted;
+	$figures->add("rate of leaving, of what comes, $name", 'x', ($after - $before) / (time - $start) / $rate);
+	$figures->add("oldest message that waits, $name", 's', $server->sql('SELECT coalesce(extract(epoch FROM
+		clock_timestamp() - min(due_at)), 0) FROM io_msg.pending'));
+	$bench->wait_until_sent;
+	$bench->hold;
+	$figures->add("rate of a lot after that, $name", 'x', rate_now($bench, 1) / $base);
+	$unpin->();
+	$bench->empty;
+	return;
+}
+
 # The rate with full tables, and under a snapshot that keeps all old versions.
 sub measure_growth
 {
 	my ($bench) = @_;
 	my ($server, $figures) = @$bench{qw(server figures)};
 	my $old = $bench->count(500000, 20000);
-	my $queued = $bench->count(100000, 5000);
+	my $queued = $bench->count($ENV{BENCH_QUEUED} // 100000, 5000);
 
 	$bench->empty;
 	rate_now($bench);
@@ -135,12 +189,17 @@ sub measure_growth
 		$server->sql(BenchRun::enqueue_sql($left < $bench->{people} ? $left : $bench->{people}));
 	}
 	my $before_kb = BenchServer::private_kb($server->worker('drainer'));
+	my $before_fds = BenchServer::descriptors($server->worker('drainer'));
 	my ($requests) = $bench->{far}->counted;
 	$bench->let_go;
 	$figures->add("rate with $queued queued", 'x', $bench->watch($requests, $queued) / $base);
 	$bench->wait_until_sent;
 	$figures->add("private memory, more after $queued messages", 'kB',
 		BenchServer::private_kb($server->worker('drainer')) - $before_kb);
+	$figures->add("descriptors, more after $queued messages", '',
+		BenchServer::descriptors($server->worker('drainer')) - $before_fds);
+	$figures->add("messages not sent of $queued", '',
+		$server->sql("SELECT count(*) FROM io_msg.outbox WHERE status <> 'sent'"));
 	$figures->add('disk, a message with its body and indexes', 'B', $server->sql("SELECT sum(pg_total_relation_size(oid))
 		/ (SELECT count(*) FROM io_msg.outbox) FROM pg_class WHERE relkind = 'r'
 		AND relname IN ('outbox', 'body', 'pending', 'poll') AND relnamespace = 'io_msg'::regnamespace"));
@@ -160,6 +219,7 @@ sub once
 	my ($bench) = @_;
 
 	return (($bench->{quick} ? () : [ 'growth', 'full tables, a pinned snapshot', sub { measure_growth($bench); } ]),
+		($bench->{quick} ? () : [ 'pinned', 'a snapshot pinned for long', sub { measure_pinned($bench); } ]),
 		[ 'idle', 'nothing to do', sub { measure_idle($bench); } ]);
 }
 

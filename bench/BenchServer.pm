@@ -191,6 +191,15 @@ sub cpu_between
 }
 
 # Kilobytes that are a process's own.  A page of shared memory that nobody else
+# How many descriptors a process has open.
+sub descriptors
+{
+	my ($pid) = @_;
+
+	opendir(my $dir, "/proc/$pid/fd") or return 0;
+	return scalar grep { !/^\./ } readdir($dir);
+}
+
 # has touched yet counts as private for the kernel, and not here.
 sub private_kb
 {

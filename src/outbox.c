@@ -258,11 +258,13 @@ iomsg_outbox_retire(Outbox *outbox)
 
 /*
  * Note it where the row is as we left it; false where it is not, or somebody
- * has locked it.
+ * has locked it.  The row's versions may be many while an old snapshot keeps
+ * them, so the last one is gone to directly.
  */
 static bool
 write_in_flight_row(Outbox *outbox, Datum ids, bool marks, bool synchronous)
 {
+	static ItemPointerData last;
 	Datum		slot = Int16GetDatum(0);
 	Datum		values[2];
 	bool		nulls[2] = {false};
@@ -272,7 +274,8 @@ write_in_flight_row(Outbox *outbox, Datum ids, bool marks, bool synchronous)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (iomsg_rows_begin(&rows, &drainer_table, true))
 	{
-		if (iomsg_rows_find(&rows, &slot) && iomsg_rows_lock(&rows) &&
+		if ((iomsg_rows_fetch(&rows, &last) ||
+			 iomsg_rows_find(&rows, &slot)) && iomsg_rows_lock(&rows) &&
 			DatumGetInt64(iomsg_rows_value(&rows, DRAINER_EPOCH,
 										   &nulls[0])) == outbox->epoch)
 		{
@@ -280,6 +283,7 @@ write_in_flight_row(Outbox *outbox, Datum ids, bool marks, bool synchronous)
 			values[1] = marks ? BoolGetDatum(synchronous) :
 				iomsg_rows_value(&rows, DRAINER_SYNCHRONOUS, &nulls[1]);
 			iomsg_rows_update(&rows, DRAINER_IN_FLIGHT, values, nulls);
+			last = rows.updated;
 			done = true;
 		}
 		iomsg_rows_end(&rows);

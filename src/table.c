@@ -20,6 +20,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -212,6 +213,20 @@ iomsg_rows_find(IoMsgRows *rows, const Datum *key)
 }
 
 /*
+ * Finds the row where a version of it was put, without going through those
+ * before it; false where it is not there, or not any more.
+ */
+bool
+iomsg_rows_fetch(IoMsgRows *rows, ItemPointer tid)
+{
+	return ItemPointerIsValid(tid) &&
+		ItemPointerGetBlockNumber(tid) <
+		RelationGetNumberOfBlocks(rows->relation) &&
+		table_tuple_fetch_row_version(rows->relation, tid,
+									  GetActiveSnapshot(), rows->row);
+}
+
+/*
  * A column of the row that was found, by its number in the table's
  * description; valid until another row is looked for.
  */
@@ -289,7 +304,7 @@ add_to_indexes(Relation relation, TupleTableSlot *row,
 
 /*
  * Updates the columns from the first-th of the table's description on in the
- * row that was found and locked.
+ * row that was found and locked; rows->updated is where that stands now.
  */
 void
 iomsg_rows_update(IoMsgRows *rows, int first, const Datum *values,
@@ -315,6 +330,7 @@ iomsg_rows_update(IoMsgRows *rows, int first, const Datum *values,
 							  GetActiveSnapshot(), &indexes);
 	if (indexes != IOMSG_INDEXES_NONE)
 		add_to_indexes(rows->relation, changed, indexes != IOMSG_INDEXES_ALL);
+	rows->updated = changed->tts_tid;
 	ExecDropSingleTupleTableSlot(changed);
 	rows->changed = true;
 }

@@ -37,6 +37,7 @@ typedef struct IoMsgRows
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *row;		/* the one that was found */
+	ItemPointerData updated;	/* where the last one updated is */
 	bool		changed;		/* any */
 } IoMsgRows;
 
@@ -50,6 +51,7 @@ extern void iomsg_rows_seek(IoMsgRows *rows, const Datum *key, int nequal,
 							bool after);
 extern bool iomsg_rows_next(IoMsgRows *rows);
 extern bool iomsg_rows_find(IoMsgRows *rows, const Datum *key);
+extern bool iomsg_rows_fetch(IoMsgRows *rows, ItemPointer tid);
 extern Datum iomsg_rows_value(IoMsgRows *rows, int column, bool *isnull);
 extern bool iomsg_table_text_is(Datum datum, const char *word);
 extern bool iomsg_rows_delete(IoMsgRows *rows);

@@ -4,8 +4,9 @@
 #   hostile                each set of hostile_sets, on the server; then all of
 #                          them together, set in each of three places
 #   hostile SET…           only these; SET@database, SET@role for another place
-#   hostile short          all together on the server, a few files: what the
-#                          plain script/test does
+#   hostile short rows     all together on the server, a few files; the same files
+#                          with no row in reach but by SQL: what the plain
+#                          script/test does
 #
 # A set is set with the tests' own sessions in mind: what these cannot live
 # with is taken back for them by PGOPTIONS, and reaches the worker alone.
@@ -54,7 +55,7 @@ hostile_sets()
 }
 
 # Sets that go together badly, or cost too much beside others.
-hostile_alone='jit|commits|workers|parallel|logging'
+hostile_alone='jit|commits|workers|parallel|logging|statements'
 
 # hostile_column SET COLUMN: of one set, or of all that go together.
 hostile_column()
@@ -63,6 +64,8 @@ hostile_column()
 		hostile_sets | awk -F' *[|] *' -v column="$2" -v alone="^($hostile_alone)$" '
 			$1 !~ alone && !/repeatable_read/ && $column != "" {
 				printf "%s%s", joined++ ? ";" : "", $column}'
+	elif [ "$1" = rows ]; then
+		hostile_column statements "$2"
 	elif [ "$1" = role ]; then
 		[ "$2" = 2 ] && echo 'role=pg_monitor' || echo 'role=none'
 	else
@@ -119,7 +122,7 @@ run_hostile()
 	[ "$where" != database ] || suites=tap
 	tap=${HOSTILE_TAP:-$hostile_life}
 	case $set in
-		short) suites='regress tap'
+		short|rows) suites='regress tap'
 			tap='test/t/101_*.pl test/t/110_*.pl' ;;
 		combined) tap=${HOSTILE_TAP:-test/t/*.pl} ;;
 	esac
