@@ -4,9 +4,9 @@
  *
  * Setting up an INSERT costs several times what adding a row does, mostly for
  * CHECK constraints, which the values here have met already.  So a row goes
- * straight to its table and indexes, of any kind, as it does in logical
- * replication.  Where somebody has put triggers or rules on the table, an
- * ordinary INSERT is run for them.
+ * straight to its table and indexes, of any kind.  Where somebody has put
+ * triggers, rules, policies or columns with values of their own on the table,
+ * an ordinary INSERT is run for them.
  *
  * For use between SPI_connect and SPI_finish, as the extension's owner.
  */
@@ -72,7 +72,7 @@ iomsg_append_row(IoMsgAppend *append, const Datum *values, const bool *nulls)
 {
 	Relation	relation = iomsg_table_open(&append->table, RowExclusiveLock);
 
-	if (iomsg_table_is_plain(relation))
+	if (iomsg_table_takes_rows(&append->table, relation))
 		iomsg_table_insert(&append->table, relation, values, nulls);
 	else
 		insert_by_statement(append, values, nulls);

@@ -62,7 +62,11 @@ extern const BodyObject iomsg_body_fields_payment_data;
 extern const BodyObject iomsg_body_fields_payee;
 extern const BodyObject iomsg_body_fields_third_party_data;
 
-/* places in the objects above, for callers that have values in order */
+/*
+ * Places in the objects above, for callers that have values in order.  It is
+ * the order of the fields in what leaves, too, and so of what the hash of a
+ * dedup_key is made of: new ones go last.
+ */
 enum
 {
 	MESSAGE_FISCAL_CODE, MESSAGE_FEATURE_LEVEL_TYPE, MESSAGE_CONTENT,

@@ -50,8 +50,8 @@ build(const BodyObject *object, JsonbValue **values, IoMsgFindings *findings)
 	body.rules = iomsg_body_any_rules;
 	iomsg_body_build(&body, object, &source);
 	iomsg_findings_raise(findings);
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											  CStringGetDatum(body.json.data)));
+	return DatumGetJsonbP(
+		DirectFunctionCall1(jsonb_in, CStringGetDatum(body.json.data)));
 }
 
 /*

@@ -12,14 +12,13 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "fault.h"
 #include "outbox.h"
 #include "outbox_sql.h"
 #include "statement.h"
-#include "table.h"
+#include "rows.h"
 
 #define KEY_COLUMNS 6
 
@@ -56,28 +55,24 @@ static int
 mark_rows(Outbox *outbox, WorkItem **items, int nitems)
 {
 	IoMsgRows	rows;
-	int			nmarked = -1;
+	int			nmarked = 0;
 
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (iomsg_rows_begin(&rows, &pending_table, true))
+	if (!iomsg_rows_begin(&rows, &pending_table, CMD_DELETE))
+		return -1;
+	for (int i = 0; i < nitems; i++)
 	{
-		nmarked = 0;
-		for (int i = 0; i < nitems; i++)
-		{
-			Datum		key[KEY_COLUMNS];
+		Datum		key[KEY_COLUMNS];
 
-			key[0] = Int64GetDatum(outbox->generation);
-			key[1] = Int32GetDatum(outbox->timeline);
-			key[2] = Int32GetDatum(items[i]->service->id);
-			key[3] = Int16GetDatum(items[i]->lane + 1);
-			key[4] = TimestampTzGetDatum(items[i]->due_at);
-			key[5] = Int64GetDatum(items[i]->id);
-			if (iomsg_rows_find(&rows, key) && iomsg_rows_delete(&rows))
-				to_front(items, i, &nmarked);
-		}
-		iomsg_rows_end(&rows);
+		key[0] = Int64GetDatum(outbox->generation);
+		key[1] = Int32GetDatum(outbox->timeline);
+		key[2] = Int32GetDatum(items[i]->service->id);
+		key[3] = Int16GetDatum(items[i]->lane + 1);
+		key[4] = TimestampTzGetDatum(items[i]->due_at);
+		key[5] = Int64GetDatum(items[i]->id);
+		if (iomsg_rows_find(&rows, key) && iomsg_rows_delete(&rows))
+			to_front(items, i, &nmarked);
 	}
-	PopActiveSnapshot();
+	iomsg_rows_end(&rows);
 	return nmarked;
 }
 
@@ -154,6 +149,9 @@ keep_content(WorkItem *item, char *content, Work *work)
 	char	   *utf8 = pg_server_to_any(content, strlen(content), PG_UTF8);
 
 	FAULT_CONTENT(utf8);
+	/* Kept by a transaction that failed at another one. */
+	if (item->body)
+		pfree(item->body);
 	item->body = MemoryContextStrdup(work->context, utf8);
 	item->body_len = strlen(utf8);
 }
@@ -165,11 +163,10 @@ static bool
 load_rows(WorkItem **items, int nitems, Work *work)
 {
 	IoMsgRows	rows;
-	bool		opened;
 
-	PushActiveSnapshot(GetTransactionSnapshot());
-	opened = iomsg_rows_begin(&rows, &body_table, false);
-	for (int i = 0; i < nitems && opened; i++)
+	if (!iomsg_rows_begin(&rows, &body_table, CMD_SELECT))
+		return false;
+	for (int i = 0; i < nitems; i++)
 	{
 		Datum		id = Int64GetDatum(items[i]->id);
 		bool		isnull;
@@ -180,10 +177,8 @@ load_rows(WorkItem **items, int nitems, Work *work)
 															  &isnull)),
 						 work);
 	}
-	if (opened)
-		iomsg_rows_end(&rows);
-	PopActiveSnapshot();
-	return opened;
+	iomsg_rows_end(&rows);
+	return true;
 }
 
 /*

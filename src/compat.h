@@ -1,17 +1,14 @@
 /*
  * compat.h
- *	  Every difference between PostgreSQL 14 and 18 that io_msg meets.
+ *	  Every difference between PostgreSQL 14 and 18 that io_msg meets; those
+ *	  of tables and indexes are in compat_table.h.
  */
 #ifndef IOMSG_COMPAT_H
 #define IOMSG_COMPAT_H
 
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/tableam.h"
-#include "access/xact.h"
 #include "access/xlog.h"
-#include "executor/executor.h"
 #include "fmgr.h"
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
@@ -134,60 +131,6 @@ iomsg_compat_json_lexer(char *json, int length)
 	return makeJsonLexContextCstringLen(NULL, json, length, PG_UTF8, true);
 #else
 	return makeJsonLexContextCstringLen(json, length, PG_UTF8, true);
-#endif
-}
-
-/* 16 tells of updates that concern indexes of summaries only. */
-#if PG_VERSION_NUM >= 160000
-typedef TU_UpdateIndexes IoMsgIndexUpdate;
-#define IOMSG_INDEXES_NONE	TU_None
-#define IOMSG_INDEXES_ALL	TU_All
-#else
-typedef bool IoMsgIndexUpdate;
-#define IOMSG_INDEXES_NONE	false
-#define IOMSG_INDEXES_ALL	true
-#endif
-
-static inline void
-iomsg_compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *row,
-								 EState *state, bool only_summarizing)
-{
-#if PG_VERSION_NUM >= 160000
-	(void) ExecInsertIndexTuples(target, row, state, false, false, NULL, NIL,
-								 only_summarizing);
-#else
-	(void) only_summarizing;
-	(void) ExecInsertIndexTuples(target, row, state, false, false, NULL,
-								 NIL);
-#endif
-}
-
-/*
- * Puts a new version in the place of a row that this transaction has locked.
- */
-static inline void
-iomsg_compat_update_tuple(Relation relation, ItemPointer tid,
-						  TupleTableSlot *row, Snapshot snapshot,
-						  IoMsgIndexUpdate *indexes)
-{
-	TM_FailureData failure;
-	LockTupleMode mode;
-
-	if (table_tuple_update(relation, tid, row, GetCurrentCommandId(true),
-						   snapshot, InvalidSnapshot, true, &failure, &mode,
-						   indexes) != TM_Ok)
-		elog(ERROR, "a locked row of io_msg could not be updated");
-}
-
-/* 18 counts what scans of an index do. */
-static inline IndexScanDesc
-iomsg_compat_index_beginscan(Relation relation, Relation index,
-							 Snapshot snapshot, int nkeys)
-{
-#if PG_VERSION_NUM >= 180000
-	return index_beginscan(relation, index, snapshot, NULL, nkeys, 0);
-#else
-	return index_beginscan(relation, index, snapshot, nkeys, 0);
 #endif
 }
 

@@ -59,17 +59,18 @@ take_poll(Work *work, PollBatch *batch, Datum *v, bool *n)
 	batch->open++;
 	item->due_at = batch->due_at;
 	item->expires_at = DT_NOEND;
-	iomsg_probe_copy_text(item->fiscal_code, sizeof(item->fiscal_code), v[4], n[4]);
+	iomsg_probe_text(item->fiscal_code, sizeof(item->fiscal_code), v[4], n[4]);
 	item->polls = DatumGetInt16(v[5]);
 	item->verifying = DatumGetBool(v[14]);
 	item->sent_at = n[6] ? GetCurrentTimestamp() : DatumGetTimestampTz(v[6]);
 	item->due_date = iomsg_probe_time(v[7], n[7]);
 	item->advanced = DatumGetBool(v[8]);
 	item->has_payment = DatumGetBool(v[9]);
-	iomsg_probe_copy_text(item->message_id, sizeof(item->message_id), v[10], n[10]);
-	iomsg_probe_copy_text(item->io_status, sizeof(item->io_status), v[11], n[11]);
-	iomsg_probe_copy_text(item->read_status, sizeof(item->read_status), v[12], n[12]);
-	iomsg_probe_copy_text(item->payment_status, sizeof(item->payment_status), v[13],
+	iomsg_probe_text(item->message_id, sizeof(item->message_id), v[10], n[10]);
+	iomsg_probe_text(item->io_status, sizeof(item->io_status), v[11], n[11]);
+	iomsg_probe_text(item->read_status, sizeof(item->read_status), v[12],
+					 n[12]);
+	iomsg_probe_text(item->payment_status, sizeof(item->payment_status), v[13],
 			  n[13]);
 }
 
@@ -101,6 +102,7 @@ iomsg_probe_polls(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 		int			i;
 		TimestampTz due_at;
 		int64		first_id;
+		Lane	   *lane;
 
 		heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 						  v, n);
@@ -113,8 +115,8 @@ iomsg_probe_polls(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 			/* The first row of another batch. */
 			probe->nrows[i]++;
 			batch = NULL;
-			if (!iomsg_probe_advance(&probe->services[i]->lanes[IOMSG_POLL_LANE],
-							  due_at, first_id, now))
+			lane = &probe->services[i]->lanes[IOMSG_POLL_LANE];
+			if (!iomsg_probe_advance(lane, due_at, first_id, now))
 				continue;
 			batch = take_batch(work, probe->services[i], due_at, first_id);
 		}

@@ -64,7 +64,7 @@ iomsg_due_rows_open(DueRows *due)
 
 	for (int i = 0; i < lengthof(rows); i++)
 	{
-		if (iomsg_rows_begin(rows[i], tables[i], false))
+		if (iomsg_rows_begin(rows[i], tables[i], CMD_SELECT))
 			continue;
 		while (--i >= 0)
 			iomsg_rows_end(rows[i]);

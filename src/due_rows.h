@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "table.h"
+#include "rows.h"
 
 /* What is known of a message that is due: the columns of SQL_PEEK. */
 enum

@@ -186,8 +186,9 @@ insert_row(NewRow *row)
 		bool		nulls[2] = {false};
 
 		values[0] = Int64GetDatum(row->id);
-		values[1] = PointerGetDatum(cstring_to_text_with_len(row->body->json.data,
-															 row->body->json.len));
+		values[1] = PointerGetDatum(
+			cstring_to_text_with_len(row->body->json.data,
+									 row->body->json.len));
 		iomsg_append_row(&message_body, values, nulls);
 	}
 	insert_into_pending(row);

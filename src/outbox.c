@@ -28,7 +28,7 @@
 #include "settings.h"
 #include "statement.h"
 #include "standby.h"
-#include "table.h"
+#include "rows.h"
 
 static IoMsgStatement installation = {.sql = SQL_INSTALLATION, .nargs = 1,
 .types = {INT4OID}};
@@ -42,7 +42,7 @@ static IoMsgTable drainer_table = {
 };
 enum
 {
-	DRAINER_EPOCH = 1, DRAINER_IN_FLIGHT, DRAINER_SYNCHRONOUS
+	DRAINER_SLOT, DRAINER_EPOCH, DRAINER_IN_FLIGHT, DRAINER_SYNCHRONOUS
 };
 static IoMsgStatement read_in_flight = {.sql = SQL_READ_IN_FLIGHT, .nargs = 1,
 .types = {INT8OID}};
@@ -58,17 +58,19 @@ check_extension(Outbox *outbox)
 {
 	char	   *version = NULL;
 
-	if (!OidIsValid(outbox->extension))
-		outbox->extension = iomsg_installation_extension();
-	if (!OidIsValid(outbox->extension))
+	Oid			extension = outbox->extension;
+
+	if (!OidIsValid(extension))
+		extension = iomsg_installation_extension();
+	if (!OidIsValid(extension))
 		return OUTBOX_NO_EXTENSION;
 	/* While a DROP is open we wait here, as long as lock_timeout lets us. */
-	LockDatabaseObject(ExtensionRelationId, outbox->extension, 0,
-					   AccessShareLock);
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
 	/* One that was created anew has another OID. */
-	outbox->owner = iomsg_installation_owner(outbox->extension, &version);
+	outbox->owner = iomsg_installation_owner(extension, &version);
 	if (!OidIsValid(outbox->owner))
 		return OUTBOX_NO_EXTENSION;
+	outbox->extension = extension;
 	if (strcmp(version, IOMSG_VERSION) != 0)
 		return OUTBOX_OTHER_VERSION;
 	return OUTBOX_OPEN;
@@ -257,25 +259,37 @@ iomsg_outbox_retire(Outbox *outbox)
 }
 
 /*
+ * Find the drainer's row.  Its versions may be many while an old snapshot
+ * keeps them, so the place of our last one is tried first.
+ */
+static bool
+find_drainer(IoMsgRows *rows, ItemPointer last)
+{
+	Datum		slot = Int16GetDatum(0);
+	bool		isnull;
+
+	if (iomsg_rows_fetch(rows, last) &&
+		DatumGetInt16(iomsg_rows_value(rows, DRAINER_SLOT, &isnull)) == 0)
+		return true;
+	return iomsg_rows_find(rows, &slot);
+}
+
+/*
  * Note it where the row is as we left it; false where it is not, or somebody
- * has locked it.  The row's versions may be many while an old snapshot keeps
- * them, so the last one is gone to directly.
+ * has locked it.
  */
 static bool
 write_in_flight_row(Outbox *outbox, Datum ids, bool marks, bool synchronous)
 {
 	static ItemPointerData last;
-	Datum		slot = Int16GetDatum(0);
 	Datum		values[2];
 	bool		nulls[2] = {false};
 	IoMsgRows	rows;
 	bool		done = false;
 
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (iomsg_rows_begin(&rows, &drainer_table, true))
+	if (iomsg_rows_begin(&rows, &drainer_table, CMD_UPDATE))
 	{
-		if ((iomsg_rows_fetch(&rows, &last) ||
-			 iomsg_rows_find(&rows, &slot)) && iomsg_rows_lock(&rows) &&
+		if (find_drainer(&rows, &last) && iomsg_rows_lock(&rows) &&
 			DatumGetInt64(iomsg_rows_value(&rows, DRAINER_EPOCH,
 										   &nulls[0])) == outbox->epoch)
 		{
@@ -288,7 +302,6 @@ write_in_flight_row(Outbox *outbox, Datum ids, bool marks, bool synchronous)
 		}
 		iomsg_rows_end(&rows);
 	}
-	PopActiveSnapshot();
 	return done;
 }
 

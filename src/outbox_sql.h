@@ -92,7 +92,7 @@
 "DELETE FROM io_msg.service_stop AS t USING l WHERE t.service_id = l.id " \
 "RETURNING t.service_id"
 
-/* ---- claim.c: what is due, the mark, the content ---- */
+/* ---- probe.c and due_polls.c: what is due ---- */
 
 /*
  * A lane is a service and a priority, and the place up to which it has been
@@ -113,9 +113,9 @@
 "          AND q.service_id = l.service_id AND q.priority = l.priority " \
 "          AND (q.due_at, q.id) > (l.due_at, l.id) " \
 "        ORDER BY q.due_at, q.id LIMIT $7) AS p " \
-" CROSS JOIN LATERAL (SELECT x.* FROM io_msg.outbox AS x " \
+"  LEFT JOIN LATERAL (SELECT x.* FROM io_msg.outbox AS x " \
 "        WHERE x.id = p.id AND x.status = 'queued' " \
-"          AND x.due_at = p.due_at OFFSET 0) AS o " \
+"          AND x.due_at = p.due_at OFFSET 0) AS o ON true " \
 "  LEFT JOIN LATERAL (SELECT y.* FROM io_msg.profile AS y " \
 "        WHERE y.service_id = l.service_id " \
 "          AND y.fiscal_code = o.fiscal_code OFFSET 0) AS f ON true " \
@@ -144,6 +144,8 @@
 "       OFFSET 0) AS o ON true " \
 " ORDER BY l.lane, b.due_at, b.first_id, o.id"
 
+/* ---- claim.c: the mark, the content ---- */
+
 /*
  * The mark, with SQL_IN_FLIGHT in the same transaction: durable before the
  * first byte leaves.  It looks at keys only; what a row contains is read
@@ -164,7 +166,7 @@
 #define SQL_LOAD \
 "SELECT b.id, b.body::text FROM io_msg.body AS b WHERE b.id = ANY ($1)"
 
-/* ---- settle.c: what came of it ---- */
+/* ---- result.c and settle.c: what came of it ---- */
 
 /* What to write of each row. */
 #define SQL_RESULTS \

@@ -10,7 +10,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "due_rows.h"
@@ -73,7 +72,7 @@ collect_lanes(Probe *probe, Work *work, bool polls)
  * A short text into an item.
  */
 void
-iomsg_probe_copy_text(char *to, size_t size, Datum datum, bool isnull)
+iomsg_probe_text(char *to, size_t size, Datum datum, bool isnull)
 {
 	to[0] = '\0';
 	if (!isnull)
@@ -117,7 +116,7 @@ take_row(Work *work, Service *service, int lane, Datum *v, bool *n)
 	item->due_at = DatumGetTimestampTz(v[DUE_AT]);
 	item->kind = DatumGetBool(v[DUE_IS_PROFILE]) ? ITEM_PROFILE :
 		ITEM_MESSAGE;
-	iomsg_probe_copy_text(item->fiscal_code, sizeof(item->fiscal_code),
+	iomsg_probe_text(item->fiscal_code, sizeof(item->fiscal_code),
 			  v[DUE_FISCAL_CODE], n[DUE_FISCAL_CODE]);
 	item->attempts = DatumGetInt16(v[DUE_ATTEMPTS]);
 	item->expires_at = iomsg_probe_time(v[DUE_EXPIRES_AT], n[DUE_EXPIRES_AT]);
@@ -166,11 +165,10 @@ static bool
 probe_rows(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 {
 	DueRows		due;
-	bool		opened;
 
-	PushActiveSnapshot(GetTransactionSnapshot());
-	opened = iomsg_due_rows_open(&due);
-	for (int i = 0; i < probe->nlanes && opened; i++)
+	if (!iomsg_due_rows_open(&due))
+		return false;
+	for (int i = 0; i < probe->nlanes; i++)
 	{
 		Datum		key[6];
 
@@ -187,10 +185,8 @@ probe_rows(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 		iomsg_rows_seek(&due.pending, key, 4, true);
 		(void) take_rows(&due, work, probe, i, now);
 	}
-	if (opened)
-		iomsg_due_rows_close(&due);
-	PopActiveSnapshot();
-	return opened;
+	iomsg_due_rows_close(&due);
+	return true;
 }
 
 /*
@@ -218,14 +214,17 @@ probe_by_statement(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 	{
 		Datum		v[DUE_NCOLUMNS];
 		bool		n[DUE_NCOLUMNS];
+		Lane	   *lane;
 		int			i;
 
 		heap_deform_tuple(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 						  v, n);
 		i = (int) DatumGetInt64(v[DUE_LANE]) - 1;
 		probe->nrows[i]++;
-		if (iomsg_probe_advance(&probe->services[i]->lanes[probe->lanes[i]],
-						 DatumGetTimestampTz(v[DUE_AT]), DatumGetInt64(v[DUE_ID]), now))
+		lane = &probe->services[i]->lanes[probe->lanes[i]];
+		if (iomsg_probe_advance(lane, DatumGetTimestampTz(v[DUE_AT]),
+								DatumGetInt64(v[DUE_ID]), now) &&
+			!n[DUE_IS_PROFILE])
 			take_row(work, probe->services[i], probe->lanes[i], v, n);
 	}
 }

@@ -27,7 +27,7 @@ typedef struct Probe
 
 extern bool iomsg_probe_advance(Lane *lane, TimestampTz due_at, int64 id,
 								TimestampTz now);
-extern void iomsg_probe_copy_text(char *to, size_t size, Datum datum,
+extern void iomsg_probe_text(char *to, size_t size, Datum datum,
 								  bool isnull);
 extern TimestampTz iomsg_probe_time(Datum datum, bool isnull);
 

@@ -10,7 +10,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "append.h"
@@ -18,7 +17,7 @@
 #include "outbox.h"
 #include "outbox_sql.h"
 #include "statement.h"
-#include "table.h"
+#include "rows.h"
 
 #define RESULT_COLUMNS	7
 #define KEY_COLUMNS		3
@@ -66,9 +65,9 @@ static IoMsgAppend poll = {.table = {
 /* A message that IO is to be asked about. */
 typedef struct ToPoll
 {
-	Datum		generation;
-	Datum		timeline;
-	Datum		service_id;
+	int64		generation;
+	int32		timeline;
+	int32		service_id;
 	TimestampTz due_at;
 	int64		id;
 } ToPoll;
@@ -203,9 +202,9 @@ schedule(const WorkItem *item, const Datum *v, ToPoll *to_poll, int *npolls)
 	}
 	else if (strcmp(o->status, "sent") == 0 && o->next_due != DT_NOEND)
 	{
-		to_poll[*npolls].generation = v[OUTBOX_GENERATION];
-		to_poll[*npolls].timeline = v[OUTBOX_TIMELINE];
-		to_poll[*npolls].service_id = v[OUTBOX_SERVICE_ID];
+		to_poll[*npolls].generation = DatumGetInt64(v[OUTBOX_GENERATION]);
+		to_poll[*npolls].timeline = DatumGetInt32(v[OUTBOX_TIMELINE]);
+		to_poll[*npolls].service_id = DatumGetInt32(v[OUTBOX_SERVICE_ID]);
 		to_poll[*npolls].due_at = o->next_due;
 		to_poll[*npolls].id = item->id;
 		(*npolls)++;
@@ -256,9 +255,9 @@ schedule_polls(ToPoll *to_poll, int npolls)
 				break;
 			ids[nids] = next->id;
 		}
-		values[0] = first->generation;
-		values[1] = first->timeline;
-		values[2] = first->service_id;
+		values[0] = Int64GetDatum(first->generation);
+		values[1] = Int32GetDatum(first->timeline);
+		values[2] = Int32GetDatum(first->service_id);
 		values[3] = TimestampTzGetDatum(first->due_at);
 		values[4] = Int64GetDatum(first->id);
 		values[5] = iomsg_outbox_ids(ids, nids);
@@ -275,11 +274,10 @@ write_rows(WorkItem **items, int nitems)
 	ToPoll	   *to_poll = palloc(nitems * sizeof(ToPoll));
 	int			npolls = 0;
 	IoMsgRows	rows;
-	bool		opened;
 
-	PushActiveSnapshot(GetTransactionSnapshot());
-	opened = iomsg_rows_begin(&rows, &outbox_table, true);
-	for (int i = 0; i < nitems && opened; i++)
+	if (!iomsg_rows_begin(&rows, &outbox_table, CMD_UPDATE))
+		return false;
+	for (int i = 0; i < nitems; i++)
 	{
 		Datum		id = Int64GetDatum(items[i]->id);
 		Datum		v[OUTBOX_NCOLUMNS];
@@ -296,11 +294,9 @@ write_rows(WorkItem **items, int nitems)
 		schedule(items[i], v, to_poll, &npolls);
 		items[i]->written = true;
 	}
-	if (opened)
-		iomsg_rows_end(&rows);
-	PopActiveSnapshot();
+	iomsg_rows_end(&rows);
 	schedule_polls(to_poll, npolls);
-	return opened;
+	return true;
 }
 
 /*

@@ -1,32 +1,21 @@
 /*
  * table.c
- *	  io_msg's own tables, reached row by row without the executor.
+ *	  io_msg's own tables: their columns, and rows added without the executor.
  *
  * Setting up a statement costs several times what reading or changing a row
  * does, and the worker's transactions are small.  So where a table is as
- * io_msg made it, a row is found by the primary key, read, deleted or updated
- * where it stands, as the server does it in its catalogs.  A row that anybody
- * else has locked or changed is left alone: nothing here waits for one.
- *
- * Callers have an SQL statement at hand for tables on which somebody has put
- * triggers, rules or partitions, and for the rows that were left alone.
+ * io_msg made it, its rows are reached directly, here and in rows.c.  Callers
+ * have an SQL statement at hand for tables on which somebody has put triggers,
+ * rules, policies, columns with values of their own and the like.
  */
 #include "postgres.h"
 
-#include "access/stratnum.h"
 #include "access/table.h"
-#include "access/tableam.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
-#include "executor/executor.h"
-#include "storage/bufmgr.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
-#include "compat.h"
+#include "compat_table.h"
 #include "table.h"
 
 /*
@@ -53,7 +42,8 @@ place_of(TupleDesc columns, const IoMsgColumn *column, int place)
 }
 
 /*
- * Opens a table by its name and finds its columns.
+ * Opens a table by its name and finds its columns.  io_msg's statements name
+ * rows by their place, which is one row's only in a single table.
  */
 Relation
 iomsg_table_open(IoMsgTable *table, LOCKMODE mode)
@@ -68,227 +58,86 @@ iomsg_table_open(IoMsgTable *table, LOCKMODE mode)
 				 errmsg("relation \"io_msg.%s\" does not exist",
 						table->name)));
 	relation = table_open(relid, mode);
+	if (relation->rd_rel->relkind != RELKIND_RELATION ||
+		relation->rd_rel->relhassubclass)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table \"io_msg.%s\" must be an ordinary table "
+						"without partitions or children", table->name)));
 	for (int i = 0; i < table->ncolumns; i++)
-	{
 		table->places[i] = place_of(RelationGetDescr(relation),
 									&table->columns[i], table->places[i]);
-		if (TupleDescAttr(RelationGetDescr(relation),
-						  table->places[i])->atttypid !=
-			table->columns[i].type)
-			elog(ERROR, "unexpected type of a column of io_msg");
-	}
 	return relation;
 }
 
 /*
- * Can rows of this table be written without the executor?
+ * Are the columns of the types that we take them for?
  */
 bool
-iomsg_table_is_plain(Relation relation)
+iomsg_table_has_its_types(const IoMsgTable *table, TupleDesc columns)
 {
-	return relation->rd_rel->relkind == RELKIND_RELATION &&
-		relation->trigdesc == NULL && relation->rd_rules == NULL &&
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		if (TupleDescAttr(columns, table->places[i])->atttypid !=
+			table->columns[i].type)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Does a column that we give no value have one of its own, or need one?
+ */
+static bool
+has_other_values(const IoMsgTable *table, TupleDesc columns)
+{
+	bool		given[MaxHeapAttributeNumber] = {false};
+
+	for (int i = 0; i < table->ncolumns; i++)
+		given[table->places[i]] = true;
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(columns, i);
+
+		if (!given[i] && !column->attisdropped &&
+			(column->atthasdef || column->attnotnull))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Can rows of this table be written without the executor?  CHECK constraints
+ * are not looked at: io_msg's own are met by all that it writes.
+ */
+bool
+iomsg_table_is_plain(const IoMsgTable *table, Relation relation)
+{
+	TupleDesc	columns = RelationGetDescr(relation);
+
+	return relation->trigdesc == NULL && relation->rd_rules == NULL &&
 		!relation->rd_rel->relrowsecurity &&
-		relation->rd_rel->relreplident == REPLICA_IDENTITY_DEFAULT;
+		!(columns->constr && columns->constr->has_generated_stored) &&
+		iomsg_table_has_its_types(table, columns);
 }
 
 /*
- * The index of the primary key, where that is what we take it for.
- */
-static Relation
-open_primary_key(IoMsgTable *table, Relation relation, LOCKMODE mode)
-{
-	Relation	index;
-
-	list_free(RelationGetIndexList(relation));
-	if (!OidIsValid(relation->rd_pkindex))
-		return NULL;
-	index = index_open(relation->rd_pkindex, mode);
-	if (IndexRelationGetNumberOfKeyAttributes(index) == table->nkeys)
-	{
-		int			i = 0;
-
-		while (i < table->nkeys &&
-			   index->rd_index->indkey.values[i] == table->places[i] + 1)
-			i++;
-		if (i == table->nkeys)
-			return index;
-	}
-	index_close(index, mode);
-	return NULL;
-}
-
-/*
- * Opens a table for its rows to be found by the primary key, as the active
- * snapshot has them; false where that cannot be done here.
+ * Can rows be added to it so, too?
  */
 bool
-iomsg_rows_begin(IoMsgRows *rows, IoMsgTable *table, bool writes)
+iomsg_table_takes_rows(const IoMsgTable *table, Relation relation)
 {
-	LOCKMODE	mode = writes ? RowExclusiveLock : AccessShareLock;
-
-	rows->table = table;
-	rows->changed = false;
-	rows->relation = iomsg_table_open(table, mode);
-	rows->index = NULL;
-	if (writes ? iomsg_table_is_plain(rows->relation) :
-		rows->relation->rd_rel->relkind == RELKIND_RELATION &&
-		!rows->relation->rd_rel->relrowsecurity)
-		rows->index = open_primary_key(table, rows->relation, mode);
-	if (rows->index == NULL)
-	{
-		table_close(rows->relation, NoLock);
-		return false;
-	}
-	rows->row = table_slot_create(rows->relation, NULL);
-	rows->scan = NULL;
-	return true;
-}
-
-/* The function that compares values of a key's type. */
-static RegProcedure
-comparison(Oid type, bool greater)
-{
-	switch (type)
-	{
-		case INT2OID:
-			return greater ? F_INT2GT : F_INT2EQ;
-		case INT4OID:
-			return greater ? F_INT4GT : F_INT4EQ;
-		case INT8OID:
-			return greater ? F_INT8GT : F_INT8EQ;
-		case TIMESTAMPTZOID:
-			return greater ? F_TIMESTAMPTZ_GT : F_TIMESTAMPTZ_EQ;
-		case TEXTOID:
-			return greater ? F_TEXT_GT : F_TEXTEQ;
-	}
-	elog(ERROR, "unexpected type of a key of io_msg");
-}
-
-/*
- * Begins with the rows whose keys are equal to the first nequal of these and,
- * if after, greater than the next one; they come in the order of the key.
- */
-void
-iomsg_rows_seek(IoMsgRows *rows, const Datum *key, int nequal, bool after)
-{
-	ScanKeyData keys[INDEX_MAX_KEYS];
-	int			nkeys = nequal + (after ? 1 : 0);
-
-	for (int i = 0; i < nkeys; i++)
-		ScanKeyEntryInitialize(&keys[i], 0, i + 1,
-							   i < nequal ? BTEqualStrategyNumber :
-							   BTGreaterStrategyNumber, InvalidOid,
-							   rows->index->rd_indcollation[i],
-							   comparison(rows->table->columns[i].type,
-										  i >= nequal), key[i]);
-	if (rows->scan != NULL && rows->scan->numberOfKeys != nkeys)
-	{
-		index_endscan(rows->scan);
-		rows->scan = NULL;
-	}
-	if (rows->scan == NULL)
-		rows->scan = iomsg_compat_index_beginscan(rows->relation, rows->index,
-												  GetActiveSnapshot(), nkeys);
-	index_rescan(rows->scan, keys, nkeys, NULL, 0);
-}
-
-/*
- * Finds the next row; false where there is none.
- */
-bool
-iomsg_rows_next(IoMsgRows *rows)
-{
-	return index_getnext_slot(rows->scan, ForwardScanDirection, rows->row);
-}
-
-/*
- * Finds the row with this key; false where there is none.
- */
-bool
-iomsg_rows_find(IoMsgRows *rows, const Datum *key)
-{
-	iomsg_rows_seek(rows, key, rows->table->nkeys, false);
-	return iomsg_rows_next(rows);
-}
-
-/*
- * Finds the row where a version of it was put, without going through those
- * before it; false where it is not there, or not any more.
- */
-bool
-iomsg_rows_fetch(IoMsgRows *rows, ItemPointer tid)
-{
-	return ItemPointerIsValid(tid) &&
-		ItemPointerGetBlockNumber(tid) <
-		RelationGetNumberOfBlocks(rows->relation) &&
-		table_tuple_fetch_row_version(rows->relation, tid,
-									  GetActiveSnapshot(), rows->row);
-}
-
-/*
- * A column of the row that was found, by its number in the table's
- * description; valid until another row is looked for.
- */
-Datum
-iomsg_rows_value(IoMsgRows *rows, int column, bool *isnull)
-{
-	return slot_getattr(rows->row, rows->table->places[column] + 1, isnull);
-}
-
-/*
- * Is a text, not null, this word?
- */
-bool
-iomsg_table_text_is(Datum datum, const char *word)
-{
-	text	   *value = DatumGetTextPP(datum);
-	size_t		length = strlen(word);
-
-	return VARSIZE_ANY_EXHDR(value) == length &&
-		memcmp(VARDATA_ANY(value), word, length) == 0;
-}
-
-/*
- * Deletes the row that was found; false where somebody else has locked or
- * changed it.
- */
-bool
-iomsg_rows_delete(IoMsgRows *rows)
-{
-	TM_FailureData failure;
-
-	if (table_tuple_delete(rows->relation, &rows->row->tts_tid,
-						   GetCurrentCommandId(true), GetActiveSnapshot(),
-						   InvalidSnapshot, false, &failure, false) != TM_Ok)
-		return false;
-	rows->changed = true;
-	return true;
-}
-
-/*
- * Locks the row that was found, as an UPDATE would; false where somebody else
- * has locked or changed it.
- */
-bool
-iomsg_rows_lock(IoMsgRows *rows)
-{
-	ItemPointerData tid = rows->row->tts_tid;
-	TM_FailureData failure;
-
-	return table_tuple_lock(rows->relation, &tid, GetActiveSnapshot(),
-							rows->row, GetCurrentCommandId(true),
-							LockTupleNoKeyExclusive, LockWaitSkip, 0,
-							&failure) == TM_Ok;
+	return iomsg_table_is_plain(table, relation) &&
+		!has_other_values(table, RelationGetDescr(relation));
 }
 
 /*
  * Adds the entries of a row, or of its new version, to the indexes of its
  * table, of any kind.
  */
-static void
-add_to_indexes(Relation relation, TupleTableSlot *row,
-			   bool only_summarizing)
+void
+iomsg_table_index(Relation relation, TupleTableSlot *row,
+				  bool only_summarizing)
 {
 	EState	   *state = CreateExecutorState();
 	ResultRelInfo *target = makeNode(ResultRelInfo);
@@ -303,41 +152,8 @@ add_to_indexes(Relation relation, TupleTableSlot *row,
 }
 
 /*
- * Updates the columns from the first-th of the table's description on in the
- * row that was found and locked; rows->updated is where that stands now.
- */
-void
-iomsg_rows_update(IoMsgRows *rows, int first, const Datum *values,
-				  const bool *nulls)
-{
-	TupleTableSlot *changed;
-	TupleDesc	columns = RelationGetDescr(rows->relation);
-	IoMsgIndexUpdate indexes;
-
-	changed = table_slot_create(rows->relation, NULL);
-	slot_getallattrs(rows->row);
-	memcpy(changed->tts_values, rows->row->tts_values,
-		   columns->natts * sizeof(Datum));
-	memcpy(changed->tts_isnull, rows->row->tts_isnull,
-		   columns->natts * sizeof(bool));
-	for (int i = first; i < rows->table->ncolumns; i++)
-	{
-		changed->tts_values[rows->table->places[i]] = values[i - first];
-		changed->tts_isnull[rows->table->places[i]] = nulls[i - first];
-	}
-	ExecStoreVirtualTuple(changed);
-	iomsg_compat_update_tuple(rows->relation, &rows->row->tts_tid, changed,
-							  GetActiveSnapshot(), &indexes);
-	if (indexes != IOMSG_INDEXES_NONE)
-		add_to_indexes(rows->relation, changed, indexes != IOMSG_INDEXES_ALL);
-	rows->updated = changed->tts_tid;
-	ExecDropSingleTupleTableSlot(changed);
-	rows->changed = true;
-}
-
-/*
- * Adds a row to a plain table; nulls are for all columns of the description,
- * the others are null.  Seen by what follows in the same transaction.
+ * Adds a row to a table that takes rows so; columns that are not described
+ * are null.  Seen by what follows in the same transaction.
  */
 void
 iomsg_table_insert(IoMsgTable *table, Relation relation, const Datum *values,
@@ -352,30 +168,22 @@ iomsg_table_insert(IoMsgTable *table, Relation relation, const Datum *values,
 		row->tts_values[table->places[i]] = values[i];
 		row->tts_isnull[table->places[i]] = nulls[i];
 	}
-	for (int i = 0; i < columns->natts; i++)
-	{
-		if (row->tts_isnull[i] && TupleDescAttr(columns, i)->attnotnull)
-			elog(ERROR, "a required column of io_msg has no value");
-	}
 	ExecStoreVirtualTuple(row);
 	table_tuple_insert(relation, row, GetCurrentCommandId(true), 0, NULL);
-	add_to_indexes(relation, row, false);
+	iomsg_table_index(relation, row, false);
 	ExecDropSingleTupleTableSlot(row);
 	CommandCounterIncrement();
 }
 
 /*
- * Closes the table; what was changed is seen by what follows in the same
- * transaction.
+ * Is a text, not null, this word?
  */
-void
-iomsg_rows_end(IoMsgRows *rows)
+bool
+iomsg_table_text_is(Datum datum, const char *word)
 {
-	if (rows->scan != NULL)
-		index_endscan(rows->scan);
-	ExecDropSingleTupleTableSlot(rows->row);
-	index_close(rows->index, NoLock);
-	table_close(rows->relation, NoLock);
-	if (rows->changed)
-		CommandCounterIncrement();
+	text	   *value = DatumGetTextPP(datum);
+	size_t		length = strlen(word);
+
+	return VARSIZE_ANY_EXHDR(value) == length &&
+		memcmp(VARDATA_ANY(value), word, length) == 0;
 }

@@ -147,7 +147,8 @@ sub _lines
 	my ($path) = @_;
 
 	open(my $fh, '<', $path) or return ();
-	return <$fh>;
+	# The last one may be about to be written.
+	return grep { /\n\z/ } <$fh>;
 }
 
 # A call of the admin path: returns what it answers, dies on an error.

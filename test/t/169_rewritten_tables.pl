@@ -1,0 +1,61 @@
+# A table that is rewritten while the worker waits for it looks empty to whoever
+# looked too early; columns that others have added get values of their own.
+
+use strict;
+use warnings FATAL => 'all';
+
+use lib 'test/t';
+
+use Test::More;
+
+use IoMsgTest;
+
+my $io = start_sandbox();
+my $node = iomsg_node('main', 'io_msg.idle_exit' => '1h', 'io_msg.poll_delay' => '100ms');
+my $citizen = 0;
+
+sub sql { my ($sql) = @_; return $node->safe_psql('postgres', $sql); }
+
+sub enqueue_some { my ($count) = @_; my $from = $citizen + 1; return enqueue_many($node, $from, $citizen += $count); }
+
+add_service($node, 'tari', $io);
+wait_for_status($node, $_, 'sent') foreach enqueue_some(1);
+
+foreach my $table (qw(body outbox pending poll profile attempt drainer))
+{
+	sql('UPDATE io_msg.service SET paused = true');
+	my @ids = enqueue_some(5);
+	my $session = $node->background_psql('postgres');
+
+	$session->query_safe("BEGIN; ALTER TABLE io_msg.$table ADD COLUMN extra double precision DEFAULT random()");
+	sql('UPDATE io_msg.service SET paused = false');
+	ok(poll_until(sub { sql(q{SELECT count(*) FROM pg_stat_activity
+		WHERE backend_type = 'io_msg drainer' AND wait_event_type = 'Lock'}) }), "the worker waits for $table");
+	$session->query_safe('COMMIT');
+	$session->quit;
+	wait_for_status($node, $_, 'sent') foreach @ids;
+	sql("ALTER TABLE io_msg.$table DROP COLUMN extra");
+}
+is(sql(q{SELECT count(*) FROM io_msg.outbox WHERE status <> 'sent'}), 0, 'nothing has failed');
+
+# Values that only SQL gives.
+sql('ALTER TABLE io_msg.poll ADD COLUMN noted_at timestamptz NOT NULL DEFAULT clock_timestamp();
+	ALTER TABLE io_msg.pending ADD COLUMN noted_at timestamptz NOT NULL DEFAULT clock_timestamp();
+	ALTER TABLE io_msg.outbox ADD COLUMN settled_on date GENERATED ALWAYS AS ((settled_at AT TIME ZONE \'UTC\')::date) STORED');
+my @ids = enqueue_some(5);
+wait_for_status($node, $_, 'sent') foreach @ids;
+is(sql('SELECT count(*) FROM io_msg.outbox WHERE settled_on IS DISTINCT FROM (settled_at AT TIME ZONE \'UTC\')::date'), 0,
+	'a generated column is kept');
+wait_until($node, q{SELECT count(*) = 0 FROM io_msg.outbox WHERE io_status IS DISTINCT FROM 'PROCESSED'}, 'IO is asked about all');
+
+# Statements name a row by its place, which is one row's only in one table.
+sql('CREATE TABLE child () INHERITS (io_msg.pending)');
+my ($rc, undef, $err) = $node->psql('postgres', "SELECT io_enqueue_message('" . fiscal_code(999) . "', 'Avviso di pagamento', repeat('m', 80))");
+like($err, qr/table "io_msg\.pending" must be an ordinary table without partitions or children/, 'a table with children is refused');
+sql('DROP TABLE child; ANALYZE io_msg.pending');
+wait_for_status($node, $_, 'sent') foreach enqueue_some(1);
+my %times;
+$times{ $_->{fiscal_code} }++ foreach $io->ledger;
+is_deeply([ grep { $times{$_} > 1 } keys %times ], [], 'nothing was accepted twice');
+$node->stop;
+done_testing();
