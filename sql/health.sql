@@ -21,6 +21,14 @@ AS $$
 		 format('the worker of this database failed %s times in a row, last with SQLSTATE %s',
 		        w.failures, w.last_sqlstate),
 		 'The server log says more.'),
+		(w.transaction_failures >= 3, 'error', 'transaction_failing',
+		 format('the transactions of the worker fail since %s, %s in a row, last with SQLSTATE %s: nothing is sent',
+		        io_msg.in_words(w.failing_since), w.transaction_failures, w.transaction_sqlstate),
+		 'It tries again by itself and nothing is lost; the server log says more.'),
+		(w.awaits_standby AND w.heartbeat < clock_timestamp() - interval '2 s', 'error', 'waits_for_standby',
+		 format('the worker waits since %s for a synchronous standby to confirm what it has written: nothing is sent',
+		        io_msg.in_words(w.heartbeat)),
+		 'See pg_stat_replication and synchronous_standby_names; it goes on by itself once a standby has confirmed.'),
 		(w.preloaded AND w.state IS NULL AND NOT w.in_recovery
 		 AND EXISTS (SELECT FROM io_msg.pending AS p
 		              WHERE p.generation = h.generation AND p.timeline = h.timeline
@@ -71,6 +79,7 @@ AS $$
 	  LEFT JOIN io_msg.service_stop AS t ON t.service_id = s.id
 	  LEFT JOIN io_msg.account AS a ON a.name = s.account
 	 CROSS JOIN LATERAL (SELECT io_msg.key_problem(io_msg.key_state(s.name)) AS problem) AS k
+	 CROSS JOIN LATERAL (SELECT io_msg.service_pause(s.id) AS until) AS u
 	 CROSS JOIN io_msg.present() AS h
 	  LEFT JOIN LATERAL (
 		SELECT first.due_at FROM generate_series(1, 4) AS g (priority)
@@ -90,6 +99,10 @@ AS $$
 		 CASE WHEN s.dry_run THEN 'info' ELSE 'error' END, 'host_not_allowed',
 		 'its address may not be called: its host or its proxy''s is not among io_msg.allowed_hosts, or it is http beyond the loopback',
 		 'Correct the row of io_msg.account, or have a superuser list the host and reload.'),
+		(u.until > clock_timestamp() - interval '5 min', 'warning', 'service_pausing',
+		 format('after several answers of IO that decide nothing it waits until %s and then sends one message to see',
+		        io_msg.in_words(u.until)),
+		 'It goes on by itself; the messages that met those answers are uncertain.'),
 		(s.paused, 'warning', 'service_paused', 'paused', 'io_resume lets it go on.'),
 		(s.dry_run, 'info', 'dry_run', 'in dry run: nothing of it is sent', NULL),
 		(s.only_recipients IS NOT NULL, 'info', 'only_recipients',
@@ -103,6 +116,30 @@ AS $$
 $$;
 REVOKE ALL ON FUNCTION io_msg.health_of_services() FROM PUBLIC;
 COMMENT ON FUNCTION io_msg.health_of_services() IS 'The part of io_health about services and keys.';
+
+CREATE FUNCTION io_msg.health_of_accounts(OUT severity text, OUT code text, OUT problem text, OUT hint text)
+	RETURNS SETOF record LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT v.severity, v.code,
+	       CASE WHEN a.name IS NULL THEN 'services without an account: ' ELSE format('account "%s": ', a.name) END
+	       || v.problem, v.hint
+	  FROM (SELECT DISTINCT c.name, coalesce(c.base_url, 'https://api.io.pagopa.it/api/v1') AS base_url
+	          FROM io_msg.service AS s LEFT JOIN io_msg.account AS c ON c.name = s.account) AS a
+	 CROSS JOIN LATERAL io_msg.account_state(a.name, a.base_url) AS t
+	 CROSS JOIN LATERAL (VALUES
+		(t.host_failures > 0, 'error', 'host_unreachable',
+		 format('%s could not be reached, %s times in a row', a.base_url, t.host_failures),
+		 'It is tried again by itself, after a minute at most; the server log says why it failed.'),
+		-- at the edge of the quota some seconds of it are nothing unusual
+		(t.throttled_until IS NOT NULL,
+		 CASE WHEN t.throttled_until > clock_timestamp() + interval '10 s' THEN 'warning' ELSE 'info' END, 'throttled',
+		 format('IO takes nothing more until %s (HTTP status 429)', io_msg.in_words(t.throttled_until)),
+		 'It goes on by itself. Where it comes often, see that quota_calls leaves room for others who send for the same ente.')
+	 ) AS v (applies, severity, code, problem, hint)
+	 WHERE v.applies
+$$;
+REVOKE ALL ON FUNCTION io_msg.health_of_accounts() FROM PUBLIC;
+COMMENT ON FUNCTION io_msg.health_of_accounts() IS 'The part of io_health about accounts and their hosts.';
 
 CREATE FUNCTION io_msg.health_of_rows(OUT severity text, OUT code text, OUT problem text, OUT hint text)
 	RETURNS SETOF record LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -145,6 +182,7 @@ AS $$
 	WITH found AS MATERIALIZED (
 		SELECT * FROM io_msg.health_of_database()
 		UNION ALL SELECT * FROM io_msg.health_of_services()
+		UNION ALL SELECT * FROM io_msg.health_of_accounts()
 		UNION ALL SELECT * FROM io_msg.health_of_rows()),
 	told AS (
 		SELECT f.severity, f.code, f.problem, f.hint FROM found AS f

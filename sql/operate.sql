@@ -13,11 +13,26 @@ CREATE FUNCTION io_msg.worker_state(OUT preloaded boolean, OUT launcher_pid inte
                                     OUT state text, OUT drainer_pid integer,
                                     OUT since timestamptz, OUT due_at timestamptz,
                                     OUT heartbeat timestamptz, OUT failures integer,
-                                    OUT last_sqlstate text, OUT in_recovery boolean)
+                                    OUT last_sqlstate text, OUT in_recovery boolean,
+                                    OUT transaction_failures integer, OUT transaction_sqlstate text,
+                                    OUT failing_since timestamptz, OUT awaits_standby boolean)
 	RETURNS record LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'iomsg_health_worker_state';
 REVOKE ALL ON FUNCTION io_msg.worker_state() FROM PUBLIC;
 COMMENT ON FUNCTION io_msg.worker_state() IS
-'One row: is the library preloaded, the launcher there, and in which state is the worker of this database (null: it has no slot).';
+'One row: is the library preloaded, the launcher there, and in which state is the worker of this database (null: it has no slot). failures are workers that ended badly in a row, transaction_failures the transactions of the one that runs.';
+
+CREATE FUNCTION io_msg.account_state(name text, base_url text,
+                                     OUT host_failures integer, OUT throttled_until timestamptz)
+	RETURNS record LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'iomsg_health_account_state';
+REVOKE ALL ON FUNCTION io_msg.account_state(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION io_msg.account_state(text, text) IS
+'What keeps an account from calling, for all databases of this server: connections to its host that failed in a row, and until when IO has throttled it (null: it has not). A null name means IO''s official values.';
+
+CREATE FUNCTION io_msg.service_pause(service_id integer) RETURNS timestamptz
+	LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'iomsg_health_service_pause';
+REVOKE ALL ON FUNCTION io_msg.service_pause(integer) FROM PUBLIC;
+COMMENT ON FUNCTION io_msg.service_pause(integer) IS
+'Until when a service pauses after answers of IO that decided nothing, in the past once it has sent one message to see; null when it does not pause.';
 
 CREATE FUNCTION io_msg.key_state(service text) RETURNS text
 	LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'iomsg_health_key_state';

@@ -168,7 +168,7 @@ note_reached(Ending *end)
 	}
 	if (end->item->state == ITEM_SENDING &&
 		end->verdict.kind != VERDICT_UNKNOWN)
-		service->unknown_in_row = service->pauses = 0;
+		iomsg_standing_note_known(service);
 }
 
 /*

@@ -14,12 +14,16 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "keys.h"
+#include "quota.h"
 #include "settings.h"
 #include "slots.h"
 
 IOMSG_SQL_FUNCTION(iomsg_health_worker_state);
+IOMSG_SQL_FUNCTION(iomsg_health_account_state);
+IOMSG_SQL_FUNCTION(iomsg_health_service_pause);
 IOMSG_SQL_FUNCTION(iomsg_health_key_state);
 IOMSG_SQL_FUNCTION(iomsg_health_host_allowed);
 IOMSG_SQL_FUNCTION(iomsg_health_counters);
@@ -61,14 +65,22 @@ put_time(Datum *values, bool *nulls, int column, TimestampTz at)
 	nulls[column] = at == 0;
 }
 
+static void
+put_sqlstate(Datum *values, bool *nulls, int column, int sqlstate)
+{
+	nulls[column] = sqlstate == 0;
+	if (sqlstate != 0)
+		values[column] = CStringGetTextDatum(unpack_sql_state(sqlstate));
+}
+
 /*
  * io_msg.worker_state(): one row about this database's worker.
  */
 Datum
 iomsg_health_worker_state(PG_FUNCTION_ARGS)
 {
-	Datum		values[10] = {0};
-	bool		nulls[10] = {false};
+	Datum		values[14] = {0};
+	bool		nulls[14] = {false};
 	IoMsgSlot	slot;
 	pid_t		launcher = iomsg_slots_launcher_pid();
 
@@ -84,11 +96,59 @@ iomsg_health_worker_state(PG_FUNCTION_ARGS)
 	put_time(values, nulls, 5, slot.state == SLOT_WAITING ? slot.due_at : 0);
 	put_time(values, nulls, 6, slot.heartbeat);
 	values[7] = Int32GetDatum(slot.failures);
-	nulls[8] = slot.sqlstate == 0;
-	if (!nulls[8])
-		values[8] = CStringGetTextDatum(unpack_sql_state(slot.sqlstate));
+	put_sqlstate(values, nulls, 8, slot.sqlstate);
 	values[9] = BoolGetDatum(RecoveryInProgress());
+	values[10] = Int32GetDatum(slot.troubles.failures);
+	put_sqlstate(values, nulls, 11, slot.troubles.sqlstate);
+	put_time(values, nulls, 12, slot.troubles.since);
+	values[13] = BoolGetDatum(iomsg_slots_awaits_standby(&slot));
 	PG_RETURN_DATUM(make_row(fcinfo, values, nulls));
+}
+
+/*
+ * io_msg.account_state(name, base_url): what keeps an account from calling; a
+ * null name is the built-in one.
+ */
+Datum
+iomsg_health_account_state(PG_FUNCTION_ARGS)
+{
+	Datum		values[2] = {0};
+	bool		nulls[2] = {false};
+	const char *name = PG_ARGISNULL(0) ? "" :
+		text_to_cstring(PG_GETARG_TEXT_PP(0));
+	IoMsgQuotaTroubles troubles = {0};
+
+	if (!PG_ARGISNULL(1))
+		iomsg_quota_read_troubles(iomsg_quota_key(name,
+												  text_to_cstring(PG_GETARG_TEXT_PP(1))),
+								  iomsg_clock_now_us(), &troubles);
+	values[0] = Int32GetDatum(troubles.failures);
+	put_time(values, nulls, 1, troubles.pause_us == 0 ? 0 :
+			 GetCurrentTimestamp() + troubles.pause_us);
+	PG_RETURN_DATUM(make_row(fcinfo, values, nulls));
+}
+
+/*
+ * io_msg.service_pause(service_id): until when a service pauses after answers
+ * that decided nothing, in the past while it sends one message to see; null
+ * when it does not.
+ */
+Datum
+iomsg_health_service_pause(PG_FUNCTION_ARGS)
+{
+	int32		service = PG_GETARG_INT32(0);
+	IoMsgSlot	slot;
+
+	if (!iomsg_slots_read(MyDatabaseId, &slot))
+		PG_RETURN_NULL();
+	for (int i = 0; i < IOMSG_PAUSES; i++)
+	{
+		const IoMsgPause *pause = &slot.troubles.pauses[i];
+
+		if (pause->until != 0 && pause->service == service)
+			PG_RETURN_TIMESTAMPTZ(pause->until);
+	}
+	PG_RETURN_NULL();
 }
 
 /*

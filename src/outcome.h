@@ -38,6 +38,7 @@ extern void iomsg_standing_learn_quota(Ending *end);
 extern int64 iomsg_standing_throttle(Ending *end);
 extern int64 iomsg_standing_pause_account(Ending *end);
 extern void iomsg_standing_note_unknown(Ending *end);
+extern void iomsg_standing_note_known(Service *service);
 extern uint32 iomsg_standing_random(void);
 
 #endif							/* IOMSG_OUTCOME_H */

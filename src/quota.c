@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -22,6 +23,12 @@
 
 /* When no room can be made, how long to wait before asking again. */
 #define QUOTA_FULL_WAIT_US	INT64CONST(1000000)
+
+/*
+ * While there is something to send, a host that cannot be reached is tried
+ * again each minute.  Failures before that say nothing about now.
+ */
+#define QUOTA_LATELY_US	INT64CONST(300000000)
 
 typedef struct QuotaArray
 {
@@ -59,6 +66,19 @@ iomsg_quota_install(void)
 					attach);
 }
 
+/*
+ * The key of an account's quota, never 0.
+ */
+uint64
+iomsg_quota_key(const char *name, const char *base_url)
+{
+	uint64		seed = hash_bytes_extended((const unsigned char *) base_url,
+										   strlen(base_url), 0);
+
+	return hash_bytes_extended((const unsigned char *) name, strlen(name),
+							   seed) | 1;
+}
+
 static Limiter *
 limiter_at(int i)
 {
@@ -66,11 +86,11 @@ limiter_at(int i)
 }
 
 static int
-find_key(const IoMsgQuota *quota)
+find_key(uint64 key)
 {
 	for (int i = 0; i < QUOTA_ACCOUNTS; i++)
 	{
-		if (array->keys[i] == quota->key)
+		if (array->keys[i] == key)
 			return i;
 	}
 	return -1;
@@ -100,7 +120,7 @@ find_room(int64 now_us)
 static Limiter *
 find_limiter(const IoMsgQuota *quota, int64 now_us)
 {
-	int			i = find_key(quota);
+	int			i = find_key(quota->key);
 	Limiter    *limiter;
 
 	if (i >= 0)
@@ -224,7 +244,7 @@ iomsg_quota_failures(const IoMsgQuota *quota)
 	int			i;
 
 	LWLockAcquire(lock, LW_SHARED);
-	i = find_key(quota);
+	i = find_key(quota->key);
 	if (i >= 0)
 		failures = array->failures[i];
 	LWLockRelease(lock);
@@ -240,8 +260,35 @@ iomsg_quota_set_failures(const IoMsgQuota *quota, int failures)
 	int			i;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	i = find_key(quota);
+	i = find_key(quota->key);
 	if (i >= 0)
 		array->failures[i] = failures;
+	LWLockRelease(lock);
+}
+
+/*
+ * What keeps an account from calling at this moment; nothing where it is not
+ * known here.
+ */
+void
+iomsg_quota_read_troubles(uint64 key, int64 now_us,
+						  IoMsgQuotaTroubles *troubles)
+{
+	int			i;
+
+	troubles->failures = 0;
+	troubles->pause_us = 0;
+	if (array == NULL)
+		return;
+	LWLockAcquire(lock, LW_SHARED);
+	i = find_key(key);
+	if (i >= 0)
+	{
+		const Limiter *limiter = limiter_at(i);
+
+		if (limiter->latest_us > now_us - QUOTA_LATELY_US)
+			troubles->failures = array->failures[i];
+		troubles->pause_us = Max(limiter->pause_until_us - now_us, 0);
+	}
 	LWLockRelease(lock);
 }

@@ -15,7 +15,17 @@ typedef struct IoMsgQuota
 	int64		period_ms;		/* ... of this length */
 } IoMsgQuota;
 
+/* What keeps an account from calling. */
+typedef struct IoMsgQuotaTroubles
+{
+	int			failures;		/* connections, in a row, the last lately */
+	int64		pause_us;		/* 429: nothing leaves for so long */
+} IoMsgQuotaTroubles;
+
 extern void iomsg_quota_install(void);
+extern uint64 iomsg_quota_key(const char *name, const char *base_url);
+extern void iomsg_quota_read_troubles(uint64 key, int64 now_us,
+									  IoMsgQuotaTroubles *troubles);
 extern bool iomsg_quota_take(const IoMsgQuota *quota, int64 now_us,
 							 int64 *when_us);
 extern int	iomsg_quota_available(const IoMsgQuota *quota, int64 now_us,

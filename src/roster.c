@@ -10,7 +10,6 @@
 
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -67,15 +66,6 @@ iomsg_roster_keys_changed(void)
 	return key_file == NULL || iomsg_keys_changed(key_file);
 }
 
-static uint64
-account_key(const char *name, const char *base_url)
-{
-	return hash_bytes_extended((const unsigned char *) name, strlen(name),
-							   hash_bytes_extended((const unsigned char *)
-												   base_url,
-												   strlen(base_url), 0)) | 1;
-}
-
 /*
  * The account of a row, made if it is new or its address has changed.
  */
@@ -88,7 +78,7 @@ load_account(Work *work, Datum *values, bool *isnull)
 		TextDatumGetCString(values[COLUMN_ACCOUNT]);
 	char	   *base_url = official ? OFFICIAL_BASE_URL :
 		TextDatumGetCString(values[COLUMN_BASE_URL]);
-	uint64		key = account_key(name, base_url);
+	uint64		key = iomsg_quota_key(name, base_url);
 	Account    *account = NULL;
 
 	for (int i = 0; i < work->naccounts && account == NULL; i++)

@@ -1,6 +1,7 @@
 /*
  * slot_array.h
- *	  The array behind slots.h, for slots.c and slot_moves.c alone.
+ *	  The array behind slots.h, for slots.c, slot_moves.c and
+ *	  slot_troubles.c alone.
  */
 #ifndef IOMSG_SLOT_ARRAY_H
 #define IOMSG_SLOT_ARRAY_H

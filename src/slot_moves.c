@@ -103,6 +103,17 @@ iomsg_slots_next_wanted(TimestampTz now, Oid *database, uint32 *start,
 	return found;
 }
 
+/*
+ * The drainer is there no more, nor what it had met.
+ */
+static void
+part_with_drainer(IoMsgSlot *slot)
+{
+	slot->pid = 0;
+	slot->procno = -1;
+	memset(&slot->troubles, 0, sizeof(slot->troubles));
+}
+
 static void
 cool_down(IoMsgSlot *slot, int sqlstate)
 {
@@ -112,8 +123,7 @@ cool_down(IoMsgSlot *slot, int sqlstate)
 
 	slot->failures++;
 	slot->sqlstate = sqlstate;
-	slot->pid = 0;
-	slot->procno = -1;
+	part_with_drainer(slot);
 	slot->due_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 											   pause_ms);
 	iomsg_slots_change_state(slot, SLOT_WAITING);
@@ -281,8 +291,7 @@ iomsg_slots_leave(TimestampTz due_at)
 		may_leave = false;
 	else if (slot != NULL && slot->state == SLOT_RUNNING)
 	{
-		slot->pid = 0;
-		slot->procno = -1;
+		part_with_drainer(slot);
 		slot->due_at = due_at;
 		slot->failures = 0;
 		slot->sqlstate = 0;
@@ -308,8 +317,7 @@ iomsg_slots_retire(bool look_again)
 	slot = iomsg_slots_find(MyDatabaseId);
 	if (slot != NULL && (look_again || slot->wake.asked))
 	{
-		slot->pid = 0;
-		slot->procno = -1;
+		part_with_drainer(slot);
 		slot->due_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												   RETIRE_MS);
 		iomsg_slots_change_state(slot, SLOT_WAITING);

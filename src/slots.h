@@ -21,6 +21,7 @@
 #include "datatype/timestamp.h"
 
 #define IOMSG_WAKE_SERVICES 16
+#define IOMSG_PAUSES		16
 
 typedef enum IoMsgSlotState
 {
@@ -57,6 +58,22 @@ typedef struct IoMsgCounters
 	int64		latency_us;		/* of message calls, summed */
 } IoMsgCounters;
 
+/* A service that pauses after answers of IO that decided nothing. */
+typedef struct IoMsgPause
+{
+	int32		service;
+	TimestampTz until;			/* 0: this entry is free */
+} IoMsgPause;
+
+/* What the drainer that runs has met; it ends with the drainer. */
+typedef struct IoMsgTroubles
+{
+	int			failures;		/* transactions that failed, in a row */
+	int			sqlstate;		/* of the last of them */
+	TimestampTz since;			/* the first of them */
+	IoMsgPause	pauses[IOMSG_PAUSES];
+} IoMsgTroubles;
+
 typedef struct IoMsgSlot
 {
 	Oid			database;
@@ -71,6 +88,7 @@ typedef struct IoMsgSlot
 	int			sqlstate;		/* of the last failure, 0 for none */
 	uint32		told;			/* notices that are in the log, as bits */
 	TimestampTz reminded_at;	/* of uncertain messages, in the log */
+	IoMsgTroubles troubles;
 	IoMsgWake	wake;
 	IoMsgCounters counters;
 } IoMsgSlot;
@@ -82,6 +100,7 @@ extern bool iomsg_slots_available(void);
 extern void iomsg_slots_deliver(const IoMsgWake *wish);
 extern int64 iomsg_slots_shortages(void);
 extern bool iomsg_slots_read(Oid database, IoMsgSlot *copy);
+extern bool iomsg_slots_awaits_standby(const IoMsgSlot *slot);
 extern pid_t iomsg_slots_launcher_pid(void);
 
 /* For the launcher. */
@@ -103,5 +122,9 @@ extern void iomsg_slots_reminded(TimestampTz now);
 extern void iomsg_slots_retire(bool look_again);
 extern bool iomsg_slots_leave(TimestampTz due_at);
 extern void iomsg_slots_failed(int sqlstate);
+
+/* For the same, slot_troubles.c. */
+extern void iomsg_slots_transactions_fail(int failures, int sqlstate);
+extern void iomsg_slots_service_pauses(int32 service, TimestampTz until);
 
 #endif							/* IOMSG_SLOTS_H */

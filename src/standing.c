@@ -11,6 +11,8 @@
 #include "core/throttle.h"
 #include "outcome.h"
 #include "quota.h"
+#include "slots.h"
+#include "utils/timestamp.h"
 
 /* The pauses when an account's host cannot be reached. */
 #define ACCOUNT_PAUSE_BASE_MS	500
@@ -160,12 +162,27 @@ void
 iomsg_standing_note_unknown(Ending *end)
 {
 	Service    *service = end->item->service;
+	int64		pause_ms;
 
 	if (service->pause_until_us > end->now_us ||
 		++service->unknown_in_row < IOMSG_UNKNOWN_MAX)
 		return;
 	service->pauses++;
-	service->pause_until_us = end->now_us + 1000 *
-		iomsg_retry_delay_ms(service->pauses, SERVICE_PAUSE_BASE_MS,
-							 SERVICE_PAUSE_CAP_MS, iomsg_standing_random());
+	pause_ms = iomsg_retry_delay_ms(service->pauses, SERVICE_PAUSE_BASE_MS,
+									SERVICE_PAUSE_CAP_MS,
+									iomsg_standing_random());
+	service->pause_until_us = end->now_us + pause_ms * 1000;
+	iomsg_slots_service_pauses(service->id,
+							   TimestampTzPlusMilliseconds(end->now, pause_ms));
+}
+
+/*
+ * IO has decided about a message: the service need not pause.
+ */
+void
+iomsg_standing_note_known(Service *service)
+{
+	if (service->pauses > 0)
+		iomsg_slots_service_pauses(service->id, 0);
+	service->unknown_in_row = service->pauses = 0;
 }

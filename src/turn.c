@@ -19,6 +19,7 @@
 #include "notice.h"
 #include "settings.h"
 #include "signals.h"
+#include "slots.h"
 #include "standby.h"
 #include "turn.h"
 
@@ -330,6 +331,7 @@ iomsg_turn_recover(Turn *turn, int64 now_us)
 	turn->last_sqlstate = error->sqlerrcode;
 	pause_ms = Min(FIRST_PAUSE_MS << Min(turn->failures, 10), LAST_PAUSE_MS);
 	turn->failures++;
+	iomsg_slots_transactions_fail(turn->failures, turn->last_sqlstate);
 	turn->retry_at_us = now_us + pause_ms * INT64CONST(1000);
 	/* A DROP EXTENSION that is not committed yet is nothing to talk about. */
 	if (turn->failures == 1 &&
@@ -354,6 +356,8 @@ iomsg_turn_write(Turn *turn, int64 now_us)
 	PG_TRY();
 	{
 		run_transaction(turn, now_us);
+		if (turn->failures > 0)
+			iomsg_slots_transactions_fail(0, 0);
 		turn->failures = 0;
 		turn->retry_at_us = 0;
 	}

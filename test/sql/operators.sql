@@ -14,7 +14,8 @@ SET LOCAL client_min_messages = notice;
 CREATE TEMP TABLE server AS
 	SELECT true AS preloaded, 10 AS launcher_pid, 'running' AS state, 11 AS drainer_pid,
 	       now() AS since, now() AS due_at, now() AS heartbeat, 0 AS failures,
-	       NULL::text AS last_sqlstate, false AS in_recovery;
+	       NULL::text AS last_sqlstate, false AS in_recovery, 0 AS transaction_failures,
+	       NULL::text AS transaction_sqlstate, NULL::timestamptz AS failing_since, false AS awaits_standby;
 CREATE TEMP TABLE key_file (service text, state text);
 CREATE TEMP TABLE place AS
 	SELECT 1::bigint AS system_identifier, 1::oid AS database_oid, 'a'::text AS instance, 1 AS timeline;
@@ -22,7 +23,9 @@ CREATE TEMP TABLE woken (n integer);
 CREATE OR REPLACE FUNCTION io_msg.worker_state(
 		OUT preloaded boolean, OUT launcher_pid integer, OUT state text, OUT drainer_pid integer,
 		OUT since timestamptz, OUT due_at timestamptz, OUT heartbeat timestamptz,
-		OUT failures integer, OUT last_sqlstate text, OUT in_recovery boolean)
+		OUT failures integer, OUT last_sqlstate text, OUT in_recovery boolean,
+		OUT transaction_failures integer, OUT transaction_sqlstate text, OUT failing_since timestamptz,
+		OUT awaits_standby boolean)
 	RETURNS record LANGUAGE sql AS 'SELECT * FROM pg_temp.server';
 CREATE OR REPLACE FUNCTION io_msg.identity(OUT system_identifier bigint, OUT database_oid oid,
 		OUT instance text, OUT timeline integer)

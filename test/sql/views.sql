@@ -14,21 +14,32 @@ SET LOCAL client_min_messages = notice;
 CREATE TEMP TABLE server AS
 	SELECT true AS preloaded, 10 AS launcher_pid, 'running' AS state, 11 AS drainer_pid,
 	       now() AS since, now() AS due_at, now() AS heartbeat, 0 AS failures,
-	       NULL::text AS last_sqlstate, false AS in_recovery;
+	       NULL::text AS last_sqlstate, false AS in_recovery, 0 AS transaction_failures,
+	       NULL::text AS transaction_sqlstate, NULL::timestamptz AS failing_since, false AS awaits_standby;
 CREATE TEMP TABLE key_file (service text, state text);
+CREATE TEMP TABLE trouble (account text, host_failures integer, throttled_until timestamptz);
+CREATE TEMP TABLE pause (service_id integer, until timestamptz);
 CREATE TEMP TABLE place AS
 	SELECT 1::bigint AS system_identifier, 1::oid AS database_oid, 'a'::text AS instance, 1 AS timeline;
 CREATE TEMP TABLE woken (n integer);
 CREATE OR REPLACE FUNCTION io_msg.worker_state(
 		OUT preloaded boolean, OUT launcher_pid integer, OUT state text, OUT drainer_pid integer,
 		OUT since timestamptz, OUT due_at timestamptz, OUT heartbeat timestamptz,
-		OUT failures integer, OUT last_sqlstate text, OUT in_recovery boolean)
+		OUT failures integer, OUT last_sqlstate text, OUT in_recovery boolean,
+		OUT transaction_failures integer, OUT transaction_sqlstate text, OUT failing_since timestamptz,
+		OUT awaits_standby boolean)
 	RETURNS record LANGUAGE sql AS 'SELECT * FROM pg_temp.server';
 CREATE OR REPLACE FUNCTION io_msg.identity(OUT system_identifier bigint, OUT database_oid oid,
 		OUT instance text, OUT timeline integer)
 	RETURNS record LANGUAGE sql STABLE AS 'SELECT * FROM pg_temp.place';
 CREATE OR REPLACE FUNCTION io_msg.key_state(service text) RETURNS text LANGUAGE sql AS
 	$$SELECT coalesce((SELECT k.state FROM pg_temp.key_file AS k WHERE k.service = $1), 'ok')$$;
+CREATE OR REPLACE FUNCTION io_msg.account_state(name text, base_url text,
+		OUT host_failures integer, OUT throttled_until timestamptz) RETURNS record LANGUAGE sql AS
+	$$SELECT t.host_failures, t.throttled_until FROM (SELECT) AS o
+	    LEFT JOIN pg_temp.trouble AS t ON t.account IS NOT DISTINCT FROM $1 AND $2 = 'https://api.io.pagopa.it/api/v1'$$;
+CREATE OR REPLACE FUNCTION io_msg.service_pause(service_id integer) RETURNS timestamptz LANGUAGE sql AS
+	'SELECT p.until FROM pg_temp.pause AS p WHERE p.service_id = $1';
 CREATE OR REPLACE FUNCTION io_msg.new_generation() RETURNS bigint LANGUAGE sql AS 'SELECT 8::bigint';
 CREATE OR REPLACE FUNCTION io_msg.wake() RETURNS void LANGUAGE sql AS 'INSERT INTO pg_temp.woken VALUES (1)';
 
@@ -176,6 +187,10 @@ SELECT s.* FROM unnest(ARRAY[
 	'UPDATE pg_temp.server SET preloaded = false, launcher_pid = NULL, state = NULL',
 	'UPDATE pg_temp.server SET launcher_pid = NULL',
 	$$UPDATE pg_temp.server SET failures = 3, last_sqlstate = '53100'$$,
+	$$UPDATE pg_temp.server SET transaction_failures = 2, transaction_sqlstate = '53100', failing_since = '2026-01-05 Z'$$,
+	$$UPDATE pg_temp.server SET transaction_failures = 3, transaction_sqlstate = '53100', failing_since = '2026-01-05 Z'$$,
+	'UPDATE pg_temp.server SET awaits_standby = true',
+	$$UPDATE pg_temp.server SET awaits_standby = true, heartbeat = '2026-01-05 Z'$$,
 	$$UPDATE pg_temp.server SET state = NULL; SELECT pg_temp.put(61, 'queued')$$,
 	'UPDATE pg_temp.place SET database_oid = 2',
 	$$UPDATE pg_temp.place SET system_identifier = 2, instance = 'b'$$,
@@ -188,6 +203,11 @@ SELECT s.* FROM unnest(ARRAY[
 	$$INSERT INTO pg_temp.key_file VALUES ('tari', 'unsafe'), ('permits', 'malformed')$$,
 	$$INSERT INTO io_msg.service_stop VALUES (2, 'forbidden', 403, NULL, '2026-01-05 Z')$$,
 	$$UPDATE io_msg.service SET paused = true, dry_run = true, only_recipients = '{a,b}' WHERE id = 2$$,
+	$$INSERT INTO pg_temp.pause VALUES (1, '2026-01-05 Z'), (2, '2999-01-05 Z')$$,
+	$$INSERT INTO pg_temp.trouble VALUES (NULL, 7, '2999-01-05 Z')$$,
+	$$INSERT INTO pg_temp.trouble VALUES (NULL, 0, '2999-01-05 Z'); UPDATE io_msg.service SET paused = true WHERE id = 1$$,
+	$$INSERT INTO pg_temp.trouble VALUES ('comune', 2, NULL); INSERT INTO io_msg.account VALUES ('comune');
+	  UPDATE io_msg.service SET account = 'comune' WHERE id = 1$$,
 	'DELETE FROM io_msg.service',
 	$$SELECT pg_temp.put(62, 'queued')$$,
 	$$SELECT pg_temp.put(63, 'queued'); UPDATE io_msg.service SET paused = true WHERE id = 1$$,

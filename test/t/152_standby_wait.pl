@@ -73,6 +73,13 @@ sub statuses_of
 		"SELECT status FROM io_msg.outbox WHERE id IN ($ids) ORDER BY id");
 }
 
+# Does io_health tell that the worker waits for it?
+sub health_tells
+{
+	return $node->safe_psql('postgres',
+		q{SELECT count(*) FROM io_health() WHERE severity = 'error' AND code = 'waits_for_standby'});
+}
+
 sub stop_timed
 {
 	my ($mode) = @_;
@@ -87,7 +94,10 @@ subtest 'a cancel' => sub
 {
 	my $offset = -s $node->logfile;
 	my $was = begin_waiting();
+	my $begin = time;
 
+	ok(poll_until(sub { health_tells() }), 'io_health says that it waits');
+	note(sprintf 'waits_for_standby after %.2f s', time - $begin);
 	for (1 .. 50)
 	{
 		$node->safe_psql('postgres', "SELECT pg_cancel_backend($was->{pid}) FROM generate_series(1, 20)");
@@ -101,6 +111,7 @@ subtest 'a cancel' => sub
 	come_back();
 	wait_for_status($node, $_, 'sent') foreach $was->{id}, @{ $was->{slow} };
 	is(accepted($was->{citizen}), 1, 'once the standby is back it is sent');
+	ok(poll_until(sub { !health_tells() }), 'and io_health says no more that it waits');
 };
 
 foreach my $mode (qw(fast smart))
