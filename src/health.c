@@ -90,6 +90,7 @@ iomsg_health_worker_state(PG_FUNCTION_ARGS)
 	values[1] = Int32GetDatum(launcher);
 	nulls[1] = launcher == 0;
 	values[2] = CStringGetTextDatum(state_name(slot.state));
+	nulls[2] = slot.state == SLOT_FREE;
 	values[3] = Int32GetDatum(slot.pid);
 	nulls[3] = slot.pid == 0;
 	put_time(values, nulls, 4, slot.state_since);

@@ -68,9 +68,23 @@ foreach my $round (1 .. 2)
 }
 ok(log_has($node, qr/WARNING:.*more databases use io_msg than it has slots for/), 'the log says so');
 
+# While the only slot is not to be had, the other database is told so.
+$io->fault(kind => 'hang', path => 'message');
+enqueue($node, 61, database => 'one');
+ok(poll_until(sub { scalar(() = $io->ledger) == 2 + 40 + 12 + 1 }), 'one is at work');
+my $id = enqueue($node, 61, database => 'two');
+$node->safe_psql('two', "WITH o AS (UPDATE io_msg.outbox SET due_at = due_at - interval '3 min' WHERE id = $id)
+	UPDATE io_msg.pending SET due_at = due_at - interval '3 min' WHERE id = $id");
+is($node->safe_psql('two', 'SELECT state FROM io_msg.worker_state()'), '', 'two has no slot');
+is($node->safe_psql('two', q{SELECT severity FROM io_health() WHERE code = 'no_slot'}), 'warning', 'and io_health says so');
+$io->clear_faults;
+$io->release;
+wait_for_status($node, $id, 'sent', 'two');
+is($node->safe_psql('two', q{SELECT count(*) FROM io_health() WHERE code = 'no_slot'}), 0, 'once it has had one, no more');
+
 my %accepted;
 $accepted{ $_->{fiscal_code} }++ foreach $io->ledger;
 is(scalar(grep { $_ > 2 } values %accepted), 0, 'none is sent twice by a database');
-is(scalar(() = $io->ledger), 2 + 40 + 12, 'all are sent');
+is(scalar(() = $io->ledger), 2 + 40 + 12 + 2, 'all are sent');
 $node->stop;
 done_testing();
