@@ -29,6 +29,10 @@ AS $$
 		 format('the worker waits since %s for a synchronous standby to confirm what it has written: nothing is sent',
 		        io_msg.in_words(w.heartbeat)),
 		 'See pg_stat_replication and synchronous_standby_names; it goes on by itself once a standby has confirmed.'),
+		-- it comes round each five seconds at least
+		(w.state = 'running' AND NOT w.awaits_standby AND w.heartbeat < clock_timestamp() - interval '8 s', 'error', 'worker_stalled',
+		 format('the worker is there but has done nothing since %s: nothing is sent', io_msg.in_words(w.heartbeat)),
+		 'Its process may be stopped, or the disk may hang; pg_stat_activity shows its wait event.'),
 		(w.preloaded AND w.state IS NULL AND NOT w.in_recovery
 		 AND EXISTS (SELECT FROM io_msg.pending AS p
 		              WHERE p.generation = h.generation AND p.timeline = h.timeline

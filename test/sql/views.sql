@@ -191,6 +191,8 @@ SELECT s.* FROM unnest(ARRAY[
 	$$UPDATE pg_temp.server SET transaction_failures = 3, transaction_sqlstate = '53100', failing_since = '2026-01-05 Z'$$,
 	'UPDATE pg_temp.server SET awaits_standby = true',
 	$$UPDATE pg_temp.server SET awaits_standby = true, heartbeat = '2026-01-05 Z'$$,
+	$$UPDATE pg_temp.server SET heartbeat = '2026-01-05 Z'$$,
+	$$UPDATE pg_temp.server SET state = 'waiting', heartbeat = '2026-01-05 Z'$$,
 	$$UPDATE pg_temp.server SET state = NULL; SELECT pg_temp.put(61, 'queued')$$,
 	'UPDATE pg_temp.place SET database_oid = 2',
 	$$UPDATE pg_temp.place SET system_identifier = 2, instance = 'b'$$,

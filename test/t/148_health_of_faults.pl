@@ -116,6 +116,16 @@ fault_shows('a trigger that fails', 'error transaction_failing: the transactions
 	},
 	sub { sql('DROP TRIGGER object ON io_msg.outbox'); });
 
+my @stopped;
+fault_shows('a worker that stands still', 'error worker_stalled: the worker is there but has done nothing since',
+	sub {
+		$io->fault(kind => 'hang', path => 'message');
+		next_messages(3);
+		ok(poll_until(sub { @stopped = drainer_pids($node) }), 'there is a worker');
+		kill('STOP', @stopped);
+	},
+	sub { $io->clear_faults; $io->release; kill('CONT', @stopped); });
+
 fault_shows('the key file is gone', 'error no_key: service "tari": the key file does not exist',
 	sub {
 		unlink($node->basedir . '/io_msg.keys') or die "unlink: $!\n";
