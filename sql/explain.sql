@@ -128,6 +128,12 @@ AS $$
 		WHEN NOT io_msg.is_logged() THEN 'a table of io_msg is unlogged, so that a crash would lose what was sent (ALTER TABLE ... SET LOGGED mends it)'
 		WHEN w.failures > 0 THEN format('the worker failed %s times in a row, last with SQLSTATE %s (the server log says more)',
 			w.failures, w.last_sqlstate)
+		WHEN w.transaction_failures >= 3 THEN format('the transactions of the worker fail since %s, last with SQLSTATE %s (the server log says more)',
+			io_msg.in_words(w.failing_since), w.transaction_sqlstate)
+		WHEN w.awaits_standby AND w.heartbeat < clock_timestamp() - interval '2 s' THEN
+			format('the worker waits for a synchronous standby since %s', io_msg.in_words(w.heartbeat))
+		WHEN w.state = 'running' AND NOT w.awaits_standby AND w.heartbeat < clock_timestamp() - interval '8 s' THEN
+			format('the worker has done nothing since %s', io_msg.in_words(w.heartbeat))
 		END
 	  FROM io_msg.worker_state() AS w CROSS JOIN io_msg.present() AS h
 $$;
@@ -161,16 +167,22 @@ AS $$
 			CASE WHEN t.http_status IS NOT NULL THEN format(' (HTTP status %s)', t.http_status) ELSE '' END)
 		WHEN s.dry_run THEN NULL
 		WHEN NOT h.allowed THEN format('the address of the service "%s" may not be called: its host or its proxy''s is not among io_msg.allowed_hosts, or it is http beyond the loopback', s.name)
-		ELSE format('the service "%s" has no key: %s', s.name, io_msg.key_problem(k.state))
+		WHEN k.state <> 'ok' THEN format('the service "%s" has no key: %s', s.name, io_msg.key_problem(k.state))
+		WHEN w.host_failures > 0 THEN format('%s could not be reached, %s times in a row', b.url, w.host_failures)
+		WHEN w.throttled_until IS NOT NULL THEN
+			format('IO takes nothing more from the account until %s (HTTP status 429)', io_msg.in_words(w.throttled_until))
+		WHEN u.until > clock_timestamp() THEN
+			format('the service "%s" waits until %s after several answers of IO that decide nothing', s.name, io_msg.in_words(u.until))
 		END
 	  FROM io_msg.service AS s
 	  LEFT JOIN io_msg.service_stop AS t ON t.service_id = s.id
 	  LEFT JOIN io_msg.account AS a ON a.name = s.account
 	 CROSS JOIN LATERAL (SELECT io_msg.key_state(s.name) AS state) AS k
-	 CROSS JOIN LATERAL (SELECT io_msg.host_allowed(coalesce(a.base_url,
-	                            'https://api.io.pagopa.it/api/v1'), a.proxy) AS allowed) AS h
+	 CROSS JOIN LATERAL (SELECT coalesce(a.base_url, 'https://api.io.pagopa.it/api/v1') AS url) AS b
+	 CROSS JOIN LATERAL (SELECT io_msg.host_allowed(b.url, a.proxy) AS allowed) AS h
+	 CROSS JOIN LATERAL io_msg.account_state(a.name, b.url) AS w
+	 CROSS JOIN LATERAL (SELECT io_msg.service_pause(s.id) AS until) AS u
 	 WHERE s.id = $1
-	   AND (s.paused OR t.service_id IS NOT NULL OR k.state <> 'ok' OR NOT h.allowed)
 $$;
 REVOKE ALL ON FUNCTION io_msg.why_service_waits(integer) FROM PUBLIC;
 COMMENT ON FUNCTION io_msg.why_service_waits(integer) IS

@@ -120,6 +120,14 @@ INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('only_recipient
 UPDATE io_msg.service SET dry_run = true WHERE id = 1;
 INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('dry run');
 UPDATE io_msg.service SET dry_run = false WHERE id = 1;
+INSERT INTO pause VALUES (1, '2026-01-05 Z');
+INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('no pause any more');
+UPDATE pause SET until = '2999-01-05 Z';
+INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('a pause');
+INSERT INTO trouble VALUES (NULL, 0, '2999-01-05 Z');
+INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('throttled');
+UPDATE trouble SET host_failures = 4;
+INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('host not reached');
 INSERT INTO key_file VALUES ('tari', 'no_line');
 INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('no key');
 INSERT INTO io_msg.service_stop VALUES (1, 'key_refused', 401, NULL, '2026-01-05 Z');
@@ -127,6 +135,12 @@ INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('stopped');
 INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('stopped, a poll', 9);
 UPDATE io_msg.service SET paused = true WHERE id = 1;
 INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('service paused');
+UPDATE pg_temp.server SET heartbeat = '2026-01-05 Z';
+INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('worker stands still');
+UPDATE pg_temp.server SET awaits_standby = true;
+INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('standby does not confirm');
+UPDATE pg_temp.server SET transaction_failures = 3, transaction_sqlstate = '53100', failing_since = '2026-01-05 Z';
+INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('transactions fail');
 UPDATE pg_temp.server SET failures = 3, last_sqlstate = '53100';
 INSERT INTO told (what, explanation) SELECT * FROM pg_temp.waits('worker failing');
 ALTER TABLE io_msg.body SET UNLOGGED;
@@ -152,13 +166,16 @@ SELECT what, explanation FROM told ORDER BY n;
 -- io_health: the same troubles, one by one
 --
 UPDATE pg_temp.place SET timeline = 1;
-UPDATE pg_temp.server SET preloaded = true, launcher_pid = 10, failures = 0, last_sqlstate = NULL, in_recovery = false;
+UPDATE pg_temp.server SET preloaded = true, launcher_pid = 10, failures = 0, last_sqlstate = NULL, in_recovery = false,
+       transaction_failures = 0, awaits_standby = false, heartbeat = now();
 UPDATE io_msg.installation SET paused = false;
 ALTER TABLE io_msg.body SET LOGGED;
 UPDATE io_msg.drainer SET unclean_starts = '{}';
 DELETE FROM io_msg.service_stop;
 UPDATE io_msg.service SET paused = false, only_recipients = NULL;
 DELETE FROM key_file;
+DELETE FROM trouble;
+DELETE FROM pause;
 -- what this server's own settings add is not looked at here
 CREATE VIEW pg_temp.sick AS SELECT * FROM io_health() WHERE code NOT IN ('fsync_off', 'synchronous_commit_off');
 \x on

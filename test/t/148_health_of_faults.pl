@@ -53,10 +53,11 @@ sub all_is_well
 	return;
 }
 
-# One fault: begin it, see its line, mend it, see the line go.
+# One fault: begin it, see its line, and why a message waits, mend it, see the
+# line go.
 sub fault_shows
 {
-	my ($what, $line, $begin, $mend) = @_;
+	my ($what, $line, $because, $begin, $mend) = @_;
 	my ($code) = $line =~ /^\w+ (\w+): /;
 
 	subtest $what => sub
@@ -68,6 +69,7 @@ sub fault_shows
 		ok(poll_until(sub { told($code) }), "$code is told");
 		my $shown_s = time - $from;
 		like(health($node), qr/^$line/m, 'with severity, whom it concerns, and what it is');
+		like(sql('SELECT waits_because FROM io_msg.queue'), qr/$because/, 'io_msg.queue says why nothing leaves');
 		$from = time;
 		$mend->();
 		ok(poll_until(sub { !told($code) }), 'and no more once it is mended');
@@ -80,10 +82,12 @@ sub fault_shows
 wait_for_status($node, next_message(), 'sent');
 
 fault_shows('nobody listens', 'error host_unreachable: account "comune": http://127\.0\.0\.1:\d+/api/v1 could not be reached, \d+ times',
+	'could not be reached',
 	sub { $io->stop; next_messages(3); },
 	sub { $io->restart; });
 
 fault_shows('a long 429', 'warning throttled: account "comune": IO takes nothing more until .*429',
+	'takes nothing more',
 	sub {
 		$io->fault(kind => 'rate_limit', dialect => 'x-rate-limit', seconds => 20, path => 'message', count => 1);
 		next_messages(3);
@@ -92,6 +96,7 @@ fault_shows('a long 429', 'warning throttled: account "comune": IO takes nothing
 
 my @undecided;
 fault_shows('answers that decide nothing', 'warning service_pausing: service "tari": after several answers',
+	'waits until',
 	sub {
 		$io->fault(kind => 'error', status => 502, shape => 'html', path => 'message', count => 3);
 		@undecided = next_messages(3);
@@ -109,6 +114,7 @@ sql(q{CREATE FUNCTION object() RETURNS trigger LANGUAGE plpgsql AS $$
 		RAISE EXCEPTION 'not today';
 	END $$});
 fault_shows('a trigger that fails', 'error transaction_failing: the transactions of the worker fail since .* \d+ in a row, last with SQLSTATE P0001',
+	'transactions of the worker fail',
 	sub {
 		sql(q{CREATE TRIGGER object BEFORE UPDATE OF status ON io_msg.outbox FOR EACH ROW
 			WHEN (NEW.status = 'sent') EXECUTE FUNCTION object()});
@@ -118,6 +124,7 @@ fault_shows('a trigger that fails', 'error transaction_failing: the transactions
 
 my @stopped;
 fault_shows('a worker that stands still', 'error worker_stalled: the worker is there but has done nothing since',
+	'has done nothing since',
 	sub {
 		$io->fault(kind => 'hang', path => 'message');
 		next_messages(3);
@@ -127,6 +134,7 @@ fault_shows('a worker that stands still', 'error worker_stalled: the worker is t
 	sub { $io->clear_faults; $io->release; kill('CONT', @stopped); });
 
 fault_shows('the key file is gone', 'error no_key: service "tari": the key file does not exist',
+	'has no key',
 	sub {
 		unlink($node->basedir . '/io_msg.keys') or die "unlink: $!\n";
 		next_messages(3);
@@ -137,6 +145,7 @@ fault_shows('the key file is gone', 'error no_key: service "tari": the key file 
 	});
 
 fault_shows('both keys are refused', 'error service_stopped: service "tari": stopped since .*key',
+	'is stopped since',
 	sub { $io->set_keys('tari', revoke => 'all'); next_messages(3); },
 	sub {
 		$io->set_keys('tari', primary => 'tari-other-primary-key');
