@@ -6,7 +6,8 @@
 # The whole server runs in valgrind's callgrind, so that the figures are the
 # same on a busy machine: they are to be compared before and after a change.
 # Arguments: the working directory of script/bench, in which all is built.
-# Environment: CALLGRIND_MESSAGES (4000).
+# Environment: CALLGRIND_MESSAGES (4000); CALLGRIND_BEFORE, the CALLGRIND.md of
+# an earlier state, whose figures are put beside.
 
 set -eu
 
@@ -50,7 +51,7 @@ grep -lE ' (iomsg_drainer_main|iomsg_api_enqueue_timestamptz)$' "$work"/callgrin
 stages='
 enqueue	io_enqueue_message, whole call	iomsg_api_enqueue_timestamptz
 turn	the drainer'\''s loop, all of it	iomsg_drainer_main
-claim	looking for what is due	iomsg_claim_probe
+claim	looking for what is due	iomsg_probe
 claim	choosing	iomsg_turn_pick
 claim	the mark	iomsg_claim_mark
 claim	reading the content	iomsg_claim_load
@@ -70,12 +71,17 @@ once	planning, of this	pg_plan_query
 	echo "$count messages, 50 in flight, answers at once, profiles known; valgrind's callgrind."
 	echo "Inclusive: a function counts with all that it calls. See bench/callgrind.sh."
 	echo
-	echo "| stage | what | instructions a message |"
-	echo "| --- | --- | ---: |"
+	echo "| stage | what | ${CALLGRIND_BEFORE:+before | }instructions a message |"
+	echo "| --- | --- | ${CALLGRIND_BEFORE:+---: | }---: |"
 	while IFS=$'\t' read -r stage what function; do
 		[ -n "$stage" ] || continue
+		before=
+		[ -z "${CALLGRIND_BEFORE:-}" ] ||
+			before=$(awk -F ' *[|] *' -v s="$stage" -v w="$what (" \
+				'$2 == s && index($3, w) == 1 {print $4; exit}' "$CALLGRIND_BEFORE")
 		awk -v f="$function" -v s="$stage" -v w="$what" -v c="$count" \
-			'$2 == f {n = $1} END {printf "| %s | %s (%s) | %d |\n", s, w, f, n / c}' \
+			-v b="${before:+$before | }" \
+			'$2 == f {n = $1} END {printf "| %s | %s (%s) | %s%d |\n", s, w, f, b, n / c}' \
 			"$work/callgrind.functions"
 	done <<<"$stages"
 	echo
