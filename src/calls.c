@@ -45,6 +45,17 @@ iomsg_calls_collect(HttpClient *http, Work *work, int64 now_us,
 }
 
 /*
+ * A planned stop: what has not left will not leave any more, and goes back.
+ */
+void
+iomsg_calls_stop(HttpClient *http, Work *work, int64 now_us,
+				 IoMsgCounters *counters)
+{
+	iomsg_http_cancel_unsent(http);
+	(void) iomsg_calls_collect(http, work, now_us, counters);
+}
+
+/*
  * Start the call that an item needs.  Returns false while the quota or the
  * client has no room; *when_us is then when to ask again.
  */

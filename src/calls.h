@@ -13,6 +13,8 @@
 
 extern bool iomsg_calls_collect(HttpClient *http, Work *work, int64 now_us,
 								IoMsgCounters *counters);
+extern void iomsg_calls_stop(HttpClient *http, Work *work, int64 now_us,
+							 IoMsgCounters *counters);
 extern int64 iomsg_calls_start(HttpClient *http, Work *work, bool may_begin,
 							   int64 now_us);
 extern void iomsg_calls_refresh_budgets(Work *work, int64 now_us);

@@ -81,7 +81,7 @@ obey_wake(const IoMsgWake *wake)
 }
 
 /*
- * A planned stop: what is under way has the grace to end.
+ * A planned stop: what has left has the grace to be answered.
  */
 static void
 obey_stop(int64 now_us)
@@ -92,6 +92,7 @@ obey_stop(int64 now_us)
 	turn.stopping = true;
 	stop_deadline_us = now_us + iomsg_shutdown_grace_ms * INT64CONST(1000);
 	iomsg_signals_commit_locally();
+	iomsg_calls_stop(http, &turn.work, now_us, &counted);
 }
 
 static void
@@ -119,9 +120,7 @@ obey_interrupts(int64 now_us)
  * Waiting and leaving
  */
 
-/*
- * Microseconds from now to a time of the wall clock.
- */
+/* Microseconds from now to a time of the wall clock. */
 static int64
 until(TimestampTz at)
 {

@@ -169,6 +169,31 @@ iomsg_http_run(HttpClient *client, int64_t now_us)
 	(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/*
+ * Ends at once what has not been handed to the wire, say for want of a
+ * connection: its result tells that nothing of it left.
+ */
+void
+iomsg_http_cancel_unsent(HttpClient *client)
+{
+	sigset_t	before;
+	int			i;
+
+	iomsg_http_client_block_signals(&before);
+	for (i = 0; i < client->settings.max_connections; i++)
+	{
+		Exchange   *exchange = &client->exchanges[i];
+
+		if (exchange->state != EXCHANGE_RUNNING ||
+			exchange->result.sendings > 0)
+			continue;
+		exchange->result.cancelled = true;
+		(void) curl_multi_remove_handle(client->multi, exchange->easy);
+		queue_finished(client, exchange, CURLE_ABORTED_BY_CALLBACK);
+	}
+	(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 /* When to run at the latest, counted from now: 0 at once, -1 never. */
 int64_t
 iomsg_http_next_timeout_us(const HttpClient *client, int64_t now_us)

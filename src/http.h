@@ -69,6 +69,7 @@ typedef struct HttpResult
 	int			sendings;		/* 0: provably nothing of it left us */
 	bool		guard_refused;	/* second sending, stale mark or bad address */
 	bool		timed_out;		/* one of the time limits */
+	bool		cancelled;		/* by iomsg_http_cancel_unsent */
 	HttpPhase	phase;
 	long		status;			/* final HTTP status, 0 if none came */
 	const char *body;			/* never NULL, ends with a NUL of ours */
@@ -95,6 +96,7 @@ extern bool iomsg_http_start(HttpClient *client, const HttpRequest *request);
 extern int64_t iomsg_http_next_timeout_us(const HttpClient *client,
 										  int64_t now_us);
 extern void iomsg_http_run(HttpClient *client, int64_t now_us);
+extern void iomsg_http_cancel_unsent(HttpClient *client);
 extern const HttpResult *iomsg_http_next(HttpClient *client);
 
 #endif

@@ -257,6 +257,11 @@ finish_not_sent(Ending *end)
 {
 	int64		wait_ms = 1000;
 
+	if (end->result->cancelled)
+	{
+		iomsg_work_not_sent(end->item, "stopped_before_sending", 0);
+		return;
+	}
 	/* A mark that was too old says nothing about the network. */
 	if (!end->result->guard_refused || end->result->phase < HTTP_PHASE_READY)
 		wait_ms = iomsg_standing_pause_account(end);
