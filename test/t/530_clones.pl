@@ -7,6 +7,8 @@ use warnings FATAL => 'all';
 
 use lib 'test/t';
 
+use File::Find;
+
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -52,6 +54,16 @@ sub sends_only_when_armed
 	return $new;
 }
 
+# What is in the logs of the servers below a directory.
+sub logs_below
+{
+	my ($dir) = @_;
+	my $all = '';
+
+	find({ no_chdir => 1, wanted => sub { $all .= slurp_file($_) if -f && /server\.log$/ } }, $dir);
+	return $all;
+}
+
 subtest 'a database made from it' => sub
 {
 	ok(poll_until(sub { ($node->psql('template1',
@@ -94,13 +106,34 @@ subtest 'pg_upgrade' => sub
 		"shared_preload_libraries = 'io_msg'\nio_msg.instance = 'production'\n"
 		  . "io_msg.allowed_hosts = '127.0.0.1'\nio_msg.idle_exit = '100ms'\n"
 		  . "io_msg.keys_file = '" . $node->basedir . "/io_msg.keys'\n");
+
+	# Nothing but that setting keeps them back, and then not even that.
+	$node->append_conf('postgresql.conf', 'io_msg.enabled = off');
+	$node->reload;
+	ok(poll_until(sub { $node->safe_psql('postgres', 'SHOW io_msg.enabled') eq 'off' }), 'sending is off');
+	$node->safe_psql('postgres', 'SELECT io_resume()');
+	ok(poll_until(sub { !drainer_pids($node, 'postgres') }), 'its worker has left');
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM io_msg.outbox
+		 WHERE status = 'queued' AND due_at <= clock_timestamp() AND NOT (SELECT paused FROM io_msg.installation)
+		   AND NOT EXISTS (SELECT FROM io_msg.service WHERE paused)}), 3, 'rows are due and not paused');
 	$node->stop;
+	# The log tells each process that is started.
+	$_->append_conf('postgresql.conf', "io_msg.enabled = on\nlog_min_messages = debug1") foreach $node, $upgraded;
+	ok(-s $node->basedir . '/io_msg.keys', 'the keys are there');
+	my $before = () = $io->journal;
 	chdir(PostgreSQL::Test::Utils::tempdir) or die "chdir: $!\n";
 	$upgraded->command_ok(
-		[ 'pg_upgrade', '--no-sync', '-d', $node->data_dir, '-D', $upgraded->data_dir,
+		[ 'pg_upgrade', '--no-sync', '--retain', '-d', $node->data_dir, '-D', $upgraded->data_dir,
 			'-b', $bindir, '-B', $bindir, '-s', $node->host,
 			'-p', $node->port, '-P', $upgraded->port ], 'pg_upgrade');
+	is(scalar(() = $io->journal), $before, 'meanwhile no call to IO');
+	my $log = logs_below($upgraded->data_dir . '/pg_upgrade_output.d');
+	cmp_ok(scalar(() = $log =~ /database system is ready to accept connections/g), '>=', 2,
+		'the log of the servers that it starts');
+	like($log, qr/DEBUG:/, 'says much');
+	is_deeply([ $log =~ /^.*io_msg (?:drainer|launcher).*$/mg ], [], 'and has no worker of ours');
 	$upgraded->start;
+	ok(poll_until(sub { log_has($upgraded, qr/DEBUG:.*"io_msg launcher"/) }), 'where one is started the log tells');
 	my $waiting = sends_only_when_armed($upgraded, 'postgres', 30);
 	is($upgraded->safe_psql('postgres', 'SELECT io_arm(adopt => true)'), 4,
 		'io_arm(adopt => true) takes all up again');
