@@ -39,7 +39,7 @@ sub goes_on
 
 	$citizen += 3;
 	wait_until($node, 'SELECT count(*) = 3 FROM io_msg.outbox WHERE id IN (' . join(', ', @ids) . ") AND status = 'sent'",
-		"after $after other messages flow");
+		"after $after other messages flow") or die "nothing flows any more\n";
 	is_deeply([ drainer_pids($node) ], [$pid], 'by the same worker');
 	return;
 }
