@@ -114,6 +114,34 @@ test_deadline(void)
 	server_stop(server);
 }
 
+/* A stop ends what has not come to a connection, and nothing that was sent. */
+static void
+test_cancel(void)
+{
+	HttpClient *client = fetch_open(2);
+	Server	   *server = server_start(silent, 1, 0);
+	Server	   *mute = server_start(silent, 1, 0);
+	HttpRequest sent = fetch_post(fetch_url("http://127.0.0.1",
+											server_port(server)));
+	const HttpResult *result;
+
+	(void) iomsg_http_start(client, &sent);
+	run_until_received(client, server);
+	sent.url = fetch_url("https://127.0.0.1", server_port(mute));
+	(void) iomsg_http_start(client, &sent);
+	iomsg_http_run(client, iomsg_http_now_us());
+	iomsg_http_cancel_unsent(client);
+	result = iomsg_http_next(client);
+	tap_ok(result != NULL && result->cancelled && result->sendings == 0 &&
+		   result->status == 0,
+		   "what waits for a handshake ends, and was not sent");
+	tap_ok(iomsg_http_next(client) == NULL &&
+		   iomsg_http_in_flight(client) == 1, "what was sent goes on");
+	iomsg_http_close(client);
+	server_stop(server);
+	server_stop(mute);
+}
+
 /* A request whose time has passed before it could leave does not leave. */
 static void
 test_too_late(HttpClient *client)
@@ -276,6 +304,7 @@ main(void)
 
 	test_stall();
 	test_deadline();
+	test_cancel();
 	test_too_late(client);
 	test_slow_answers(client);
 	test_idle(client);
