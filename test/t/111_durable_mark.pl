@@ -22,6 +22,13 @@ my $node = iomsg_node('main',
 add_service($node, 'tari', $io);
 my $citizen = 0;
 
+# What a session is given that asks for nothing.
+sub plain_session
+{
+	delete local $ENV{PGOPTIONS};
+	return $node->safe_psql('postgres', 'SHOW synchronous_commit');
+}
+
 # The server stops as soon as IO has the message, and its answer never comes.
 sub stop_at_arrival
 {
@@ -30,7 +37,7 @@ sub stop_at_arrival
 	my @before = $io->ledger;
 
 	$io->fault(kind => 'hang', path => 'message', fiscal_code => fiscal_code($n));
-	is($node->safe_psql('postgres', 'SHOW synchronous_commit'), 'off', "off, by $where");
+	is(plain_session(), 'off', "off, by $where");
 	my $id = enqueue($node, $n);
 	my $arrived = poll_until(sub { scalar(() = $io->ledger) > @before });
 	$node->stop('immediate');
