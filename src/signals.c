@@ -125,7 +125,8 @@ iomsg_signals_harden_settings(void)
 		{"role", "none"},
 		{"exit_on_error", "off"},
 		{"row_security", "off"},
-		{"lock_timeout", "1s"},
+		/* Well below deadlock_timeout: not the other one is to be ended. */
+		{"lock_timeout", "400ms"},
 		{"statement_timeout", "0"},
 		{"idle_in_transaction_session_timeout", "0"},
 		IOMSG_SETTINGS_OF_17

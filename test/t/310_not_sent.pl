@@ -130,8 +130,9 @@ foreach my $case (@refused)
 {
 	my ($what, $url, $hosts) = @$case;
 
-	set_and_reload($node, 'io_msg.allowed_hosts' => $hosts);
+	# In this order neither is ever allowed with the one before of the other.
 	set_url('strange', $url);
+	set_and_reload($node, 'io_msg.allowed_hosts' => $hosts);
 	my $calls = () = $plain->journal;
 	my $id = enqueue($node, ++$citizen + 100, service => 'strange');
 	$node->safe_psql('postgres', "SELECT io_wait($id, '300 ms')");
