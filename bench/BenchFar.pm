@@ -67,7 +67,7 @@ http {
 	map \$request_id \$id { "~^(?<beginning>.{26})" \$beginning; }
 	default_type application/json;
 	keepalive_requests 100000000;
-	keepalive_timeout 300;
+	keepalive_timeout 3600;
 	client_body_temp_path $self->{dir}/body;
 	proxy_temp_path $self->{dir}/proxy;
 	fastcgi_temp_path $self->{dir}/fastcgi;

@@ -48,7 +48,7 @@ hostile_sets()
 	errors | exit_on_error=on | exit_on_error=off
 	views | restrict_nonsystem_relation_kind=view, foreign-table | restrict_nonsystem_relation_kind=
 	tablespaces | default_tablespace=nowhere;temp_tablespaces=nowhere
-	libraries | auto_explain.log_min_duration=0;auto_explain.log_nested_statements=on;auto_explain.log_analyze=on;pg_stat_statements.track=all
+	libraries | auto_explain.log_min_duration=0;auto_explain.log_nested_statements=on;auto_explain.log_analyze=on;pg_stat_statements.track=all | auto_explain.log_min_duration=-1
 	statements | hostile.statements=on
 	workers | max_worker_processes=3;max_parallel_workers_per_gather=0
 	SETS
