@@ -13,11 +13,21 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "append.h"
+
+IoMsgAppend iomsg_append_pending = {.table = {
+	.name = "pending",
+	.nkeys = IOMSG_PENDING_COLUMNS,
+	.ncolumns = IOMSG_PENDING_COLUMNS,
+	.columns = {{"generation", INT8OID}, {"timeline", INT4OID},
+	{"service_id", INT4OID}, {"priority", INT2OID},
+	{"due_at", TIMESTAMPTZOID}, {"id", INT8OID}}
+}};
 
 /*
  * Writes the INSERT of a table, once per backend.

@@ -17,6 +17,10 @@ typedef struct IoMsgAppend
 	IoMsgStatement insert;
 } IoMsgAppend;
 
+/* The table pending: its columns are its primary key, in that order. */
+#define IOMSG_PENDING_COLUMNS 6
+extern IoMsgAppend iomsg_append_pending;
+
 extern void iomsg_append_row(IoMsgAppend *append, const Datum *values,
 							 const bool *nulls);
 

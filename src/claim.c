@@ -14,13 +14,12 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "append.h"
 #include "fault.h"
 #include "outbox.h"
 #include "outbox_sql.h"
-#include "statement.h"
 #include "rows.h"
-
-#define KEY_COLUMNS 6
+#include "statement.h"
 
 static IoMsgStatement mark = {.sql = SQL_MARK, .nargs = 6,
 .types = {INT4ARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID,
@@ -28,12 +27,6 @@ INT8OID, INT4OID}};
 static IoMsgStatement load = {.sql = SQL_LOAD, .nargs = 1,
 .types = {INT8ARRAYOID}};
 
-static IoMsgTable pending_table = {
-	.name = "pending", .nkeys = KEY_COLUMNS, .ncolumns = KEY_COLUMNS,
-	.columns = {{"generation", INT8OID}, {"timeline", INT4OID},
-	{"service_id", INT4OID}, {"priority", INT2OID},
-	{"due_at", TIMESTAMPTZOID}, {"id", INT8OID}}
-};
 static IoMsgTable body_table = {
 	.name = "body", .nkeys = 1, .ncolumns = 2,
 	.columns = {{"id", INT8OID}, {"body", JSONOID}}
@@ -57,11 +50,11 @@ mark_rows(Outbox *outbox, WorkItem **items, int nitems)
 	IoMsgRows	rows;
 	int			nmarked = 0;
 
-	if (!iomsg_rows_begin(&rows, &pending_table, CMD_DELETE))
+	if (!iomsg_rows_begin(&rows, &iomsg_append_pending.table, CMD_DELETE))
 		return -1;
 	for (int i = 0; i < nitems; i++)
 	{
-		Datum		key[KEY_COLUMNS];
+		Datum		key[IOMSG_PENDING_COLUMNS];
 
 		key[0] = Int64GetDatum(outbox->generation);
 		key[1] = Int32GetDatum(outbox->timeline);

@@ -8,15 +8,10 @@
 #include "catalog/pg_type.h"
 #include "utils/timestamp.h"
 
+#include "append.h"
 #include "due_rows.h"
 
 /* What is read, and the places of the columns that are not keys. */
-static IoMsgTable pending_table = {
-	.name = "pending", .nkeys = 6, .ncolumns = 6,
-	.columns = {{"generation", INT8OID}, {"timeline", INT4OID},
-	{"service_id", INT4OID}, {"priority", INT2OID},
-	{"due_at", TIMESTAMPTZOID}, {"id", INT8OID}}
-};
 enum
 {
 	PENDING_DUE_AT = 4, PENDING_ID
@@ -59,8 +54,8 @@ iomsg_due_rows_open(DueRows *due)
 {
 	IoMsgRows  *rows[] = {&due->pending, &due->outbox, &due->profile,
 	&due->attempt};
-	IoMsgTable *tables[] = {&pending_table, &outbox_table, &profile_table,
-	&attempt_table};
+	IoMsgTable *tables[] = {&iomsg_append_pending.table, &outbox_table,
+	&profile_table, &attempt_table};
 
 	for (int i = 0; i < lengthof(rows); i++)
 	{

@@ -49,15 +49,6 @@ static IoMsgAppend message_body = {.table = {
 	.columns = {{"id", INT8OID}, {"body", JSONOID}}
 }};
 
-/* In the order of insert_into_pending. */
-static IoMsgAppend pending = {.table = {
-	.name = "pending",
-	.ncolumns = 6,
-	.columns = {{"generation", INT8OID}, {"timeline", INT4OID},
-	{"service_id", INT4OID}, {"priority", INT2OID},
-	{"due_at", TIMESTAMPTZOID}, {"id", INT8OID}}
-}};
-
 static IoMsgStatement insert_dedup_key = {
 	.sql = "INSERT INTO io_msg.dedup_key (service_id, dedup_key, content_hash, id)"
 	" VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
@@ -166,7 +157,7 @@ insert_into_pending(const NewRow *row)
 									   IOMSG_PRIORITY_DEFAULT));
 	values[4] = TimestampTzGetDatum(row->due_at);
 	values[5] = Int64GetDatum(row->id);
-	iomsg_append_row(&pending, values, nulls);
+	iomsg_append_row(&iomsg_append_pending, values, nulls);
 }
 
 /*

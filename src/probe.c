@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "append.h"
 #include "due_rows.h"
 #include "outbox.h"
 #include "outbox_sql.h"
@@ -117,7 +118,7 @@ take_row(Work *work, Service *service, int lane, Datum *v, bool *n)
 	item->kind = DatumGetBool(v[DUE_IS_PROFILE]) ? ITEM_PROFILE :
 		ITEM_MESSAGE;
 	iomsg_probe_text(item->fiscal_code, sizeof(item->fiscal_code),
-			  v[DUE_FISCAL_CODE], n[DUE_FISCAL_CODE]);
+					 v[DUE_FISCAL_CODE], n[DUE_FISCAL_CODE]);
 	item->attempts = DatumGetInt16(v[DUE_ATTEMPTS]);
 	item->expires_at = iomsg_probe_time(v[DUE_EXPIRES_AT], n[DUE_EXPIRES_AT]);
 	item->due_date = DT_NOEND;
@@ -170,7 +171,7 @@ probe_rows(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 		return false;
 	for (int i = 0; i < probe->nlanes; i++)
 	{
-		Datum		key[6];
+		Datum		key[IOMSG_PENDING_COLUMNS];
 
 		key[0] = Int64GetDatum(outbox->generation);
 		key[1] = Int32GetDatum(outbox->timeline);

@@ -16,8 +16,8 @@
 #include "columns.h"
 #include "outbox.h"
 #include "outbox_sql.h"
-#include "statement.h"
 #include "rows.h"
+#include "statement.h"
 
 #define RESULT_COLUMNS	7
 #define KEY_COLUMNS		3
@@ -49,12 +49,6 @@ enum
 	OUTBOX_IO_STATUS, OUTBOX_NCOLUMNS
 };
 
-static IoMsgAppend pending = {.table = {
-	.name = "pending", .ncolumns = 6,
-	.columns = {{"generation", INT8OID}, {"timeline", INT4OID},
-	{"service_id", INT4OID}, {"priority", INT2OID},
-	{"due_at", TIMESTAMPTZOID}, {"id", INT8OID}}
-}};
 static IoMsgAppend poll = {.table = {
 	.name = "poll", .ncolumns = 6,
 	.columns = {{"generation", INT8OID}, {"timeline", INT4OID},
@@ -198,7 +192,7 @@ schedule(const WorkItem *item, const Datum *v, ToPoll *to_poll, int *npolls)
 		values[3] = v[OUTBOX_PRIORITY];
 		values[4] = v[OUTBOX_DUE_AT];
 		values[5] = v[OUTBOX_ID];
-		iomsg_append_row(&pending, values, nulls);
+		iomsg_append_row(&iomsg_append_pending, values, nulls);
 	}
 	else if (strcmp(o->status, "sent") == 0 && o->next_due != DT_NOEND)
 	{
