@@ -3,9 +3,7 @@
  *	  What the drainer has in hand: services, their lanes, and the items that
  *	  travel through them.
  *
- * Each service is served in its turn, so that a paused, stopped or slow one
- * never delays another.  Within a service the order is priority, then due
- * time, then id.  A row is never in hand twice.
+ * A row is never in hand twice.
  */
 #include "postgres.h"
 
@@ -89,28 +87,6 @@ iomsg_work_add(Work *work, Service *service, int lane, int64 id)
 }
 
 /*
- * Is another message to the same person under way?  Then this one waits, so
- * that the two arrive in their order.
- */
-static bool
-recipient_busy(Work *work, const WorkItem *item)
-{
-	dlist_iter	iter;
-
-	if (item->kind == ITEM_POLL)
-		return false;
-	dlist_foreach(iter, &work->active)
-	{
-		const WorkItem *other = dlist_container(WorkItem, node, iter.cur);
-
-		if (other->service == item->service && other->kind != ITEM_POLL &&
-			strcmp(other->fiscal_code, item->fiscal_code) == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
  * When may calls of this service leave again, if not now; 0 if they may.
  */
 int64
@@ -180,94 +156,6 @@ iomsg_work_not_sent(WorkItem *item, const char *reason, int64 wait_ms)
 	iomsg_work_finish(item, "queued", reason);
 	item->outcome.next_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 														  wait_ms);
-}
-
-static WorkItem *
-take_from_lane(Work *work, Lane *lane)
-{
-	dlist_iter	iter;
-
-	lane->stuck = false;
-	dlist_foreach(iter, &lane->items)
-	{
-		WorkItem   *item = dlist_container(WorkItem, node, iter.cur);
-
-		if (recipient_busy(work, item))
-			continue;
-		dlist_delete(&item->node);
-		lane->nitems--;
-		dlist_push_tail(&work->active, &item->node);
-		work->nactive++;
-		return item;
-	}
-	lane->stuck = lane->nitems > 0;
-	return NULL;
-}
-
-static WorkItem *
-take_from_service(Work *work, Service *service, bool polls)
-{
-	WorkItem   *item = NULL;
-
-	if (polls)
-		return take_from_lane(work, &service->lanes[IOMSG_POLL_LANE]);
-	for (int i = 0; i < IOMSG_PRIORITIES && item == NULL; i++)
-		item = take_from_lane(work, &service->lanes[i]);
-	return item;
-}
-
-/*
- * Has a service its share of the connections?  However much of it is queued
- * and however slowly it is answered, others find some free: it gets another
- * one only while it has less than three times as many as are left.
- */
-static bool
-has_its_share(Work *work, const Service *service, int room)
-{
-	int			under_way = 0;
-	dlist_iter	iter;
-
-	if (work->nservices == 1)
-		return false;
-	dlist_foreach(iter, &work->active)
-	{
-		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
-
-		if (item->service == service && item->state != ITEM_DONE)
-			under_way++;
-	}
-	return under_way >= 3 * room;
-}
-
-/*
- * Take the next item that may leave now, moving it to the active ones: a
- * message, or a status poll.  Services take turns; room is how many
- * connections are free.  NULL when there is none.
- */
-WorkItem *
-iomsg_work_next(Work *work, bool polls, int room, int64 now_us)
-{
-	for (int i = 0; i < work->nservices; i++)
-	{
-		int			index = (work->next_service + i) % work->nservices;
-		Service    *service = work->services[index];
-		WorkItem   *item;
-
-		if (!iomsg_work_may_send(service))
-			continue;
-		if (!service->dry_run &&
-			(service->account->budget <= 0 ||
-			 iomsg_work_paused_until(service, now_us) != 0 ||
-			 has_its_share(work, service, room) ||
-			 (!polls && iomsg_work_tries_one(work, service))))
-			continue;
-		item = take_from_service(work, service, polls);
-		if (item == NULL)
-			continue;
-		work->next_service = (index + 1) % work->nservices;
-		return item;
-	}
-	return NULL;
 }
 
 /*

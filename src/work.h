@@ -78,6 +78,7 @@ struct Service
 	int			unknown_in_row; /* answers that decide nothing */
 	int			pauses;			/* after those, in a row */
 	int64		pause_until_us;
+	int			under_way;		/* calls, begun or about to */
 	Lane		lanes[IOMSG_LANES];
 };
 
@@ -89,6 +90,7 @@ typedef struct Work
 	int			nservices;
 	Service   **services;
 	int			next_service;	/* whose turn it is */
+	int			share;			/* of the connections, for each service */
 	dlist_head	active;			/* items that have left their lane */
 	int			nactive;
 	dlist_head	batches;		/* poll rows with open items */
@@ -108,6 +110,7 @@ extern void iomsg_work_probe_all(Work *work, TimestampTz from);
 extern void iomsg_work_probe_due(Work *work, TimestampTz now);
 extern WorkItem *iomsg_work_add(Work *work, Service *service, int lane,
 							int64 id);
+extern int	iomsg_work_share_out(Work *work, int connections, int64 now_us);
 extern WorkItem *iomsg_work_next(Work *work, bool polls, int room,
 								 int64 now_us);
 extern void iomsg_work_return(Work *work, WorkItem *item);
