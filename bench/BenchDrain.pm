@@ -33,13 +33,12 @@ sub warm_up
 {
 	my ($bench, $ms, $in_flight, $tls) = @_;
 	my $server = $bench->{server};
-	my $url = $bench->{far}->base_url($ms, $tls);
 
 	$server->end_drainer;
 	(undef, $bench->{connected}) = $bench->{far}->counted;
 	$server->set('io_msg.enabled' => 'on', 'io_msg.max_in_flight' => $in_flight);
 	$bench->let_go;
-	$server->sql("UPDATE io_msg.account SET base_url = '$url' WHERE name = 'far'");
+	$bench->set_far($ms, $tls);
 	$server->sql(BenchRun::enqueue_sql($in_flight * 4));
 	$bench->wait_until_sent;
 	$bench->hold;
@@ -56,10 +55,7 @@ sub run_io_msg
 	my $count = $args{count} // size_of($bench, $ms, $in_flight);
 
 	warm_up($bench, $ms, $in_flight, $tls) unless $args{is_warm};
-	for (my $left = $count; $left > 0; $left -= $bench->{people})
-	{
-		$server->sql(BenchRun::enqueue_sql($left < $bench->{people} ? $left : $bench->{people}));
-	}
+	$bench->queue($count);
 	my $lsn = $server->lsn;
 	my ($base) = $far->counted;
 	my ($cpu, $far_cpu, $start) = ($server->cpu, BenchServer::cpu_of($far->{pid}), time);
@@ -77,6 +73,33 @@ sub run_io_msg
 		private_kb => BenchServer::private_kb($server->worker('drainer')));
 	$bench->hold;
 	return \%result;
+}
+
+# The rate of a lot that is queued in a database with nothing else in it.
+sub rate_of_lot
+{
+	my ($bench, $ms, $count) = @_;
+	my $rate = run_io_msg($bench, ms => $ms, in_flight => 50, is_warm => 1, count => $count)->{rate};
+
+	$bench->empty;
+	return $rate;
+}
+
+# The median of how a rate compares with another, each taken in turn, since
+# rates move with whatever else the machine does.
+sub note_ratio
+{
+	my ($bench, $name, $code, $base) = @_;
+	my @ratios;
+
+	foreach (1 .. 5)
+	{
+		my $by = $base->();
+
+		push @ratios, $code->() / $by;
+	}
+	$bench->{figures}->add($name, 'x', BenchFigures::median_of(@ratios));
+	return;
 }
 
 sub run_raw

@@ -79,6 +79,7 @@ http {
 		ssl_certificate $self->{cert};
 		ssl_certificate_key $dir/cert.key;
 		location = /count { stub_status; }
+		location /broken/ { return 502; }
 		$places
 	}
 }
@@ -126,6 +127,9 @@ sub base_url
 	return $tls ? "https://127.0.0.1:$self->{tls_port}/d$ms/api/v1"
 	  : "http://127.0.0.1:$self->{port}/d$ms/api/v1";
 }
+
+# Where everything is answered with 502.
+sub broken_url { my ($self) = @_; return "http://127.0.0.1:$self->{port}/broken"; }
 
 # Requests and connections since the start, but for those of this function.
 sub counted

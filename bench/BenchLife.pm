@@ -100,7 +100,7 @@ sub pin_snapshot
 {
 	my ($bench) = @_;
 
-	open(my $fh, '|-', $bench->{server}->psql_command('bench', '-o', '/dev/null')) or die "psql: $!\n";
+	open(my $fh, '|-', $bench->{server}->psql_command(undef, '-o', '/dev/null')) or die "psql: $!\n";
 	print $fh "BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT count(*) FROM io_msg.drainer;\n";
 	$fh->flush;
 	$bench->{server}->wait_for("SELECT EXISTS (SELECT FROM pg_stat_activity
@@ -170,31 +170,31 @@ sub measure_growth
 	my $old = $bench->count(500000, 20000);
 	my $queued = $bench->count($ENV{BENCH_QUEUED} // 100000, 5000);
 
+	my $empty = $bench->another('empty');
+	my $lot = sub { rate_now($bench, 1) };
+	my $base = sub { BenchDrain::rate_of_lot($empty, 0, $bench->count(20000)) };
+
 	$bench->empty;
-	rate_now($bench);
-	my $base = rate_now($bench, 1);
-	$figures->add('drain, empty tables', 'msg/s', $base);
+	BenchDrain::warm_up($_, 0, 50) foreach $empty, $bench;
 	my $unpin = pin_snapshot($bench);
-	rate_now($bench, 1) foreach 1 .. 3;
-	$figures->add('rate under a pinned snapshot, after three lots', 'x', rate_now($bench, 1) / $base);
+	rate_now($bench, 1) foreach 1 .. 2;
+	BenchDrain::note_ratio($bench, 'rate under a pinned snapshot, after two lots', $lot, $base);
 	$unpin->();
-	$bench->vacuum;
+	$bench->empty;
 	add_old_rows($bench, $old);
-	$figures->add("rate with $old old rows", 'x', rate_now($bench, 1) / $base);
+	BenchDrain::note_ratio($bench, "rate with $old old rows", $lot, $base);
 	$bench->empty;
 	$bench->vacuum;
 	BenchDrain::warm_up($bench, 0, 50);
-	for (my $left = $queued; $left > 0; $left -= $bench->{people})
-	{
-		$server->sql(BenchRun::enqueue_sql($left < $bench->{people} ? $left : $bench->{people}));
-	}
+	$figures->add('drain, empty tables', 'msg/s', my $rate = $base->());
+	$bench->queue($queued);
 	my ($requests) = $bench->{far}->counted;
 	$bench->let_go;
 	# The first tenth fills caches and opens connections.
 	$bench->watch($requests, int($queued / 10));
 	my $before_kb = BenchServer::private_kb($server->worker('drainer'));
 	my $before_fds = BenchServer::descriptors($server->worker('drainer'));
-	$figures->add("rate with $queued queued", 'x', $bench->watch($requests, $queued, 600) / $base);
+	$figures->add("rate with $queued queued", 'x', $bench->watch($requests, $queued, 600) / $rate);
 	$bench->wait_until_sent;
 	$figures->add("private memory, more after $queued messages", 'kB',
 		BenchServer::private_kb($server->worker('drainer')) - $before_kb);
@@ -202,10 +202,10 @@ sub measure_growth
 		BenchServer::descriptors($server->worker('drainer')) - $before_fds);
 	$figures->add("messages not sent of $queued", '',
 		$server->sql("SELECT count(*) FROM io_msg.outbox WHERE status <> 'sent'"));
-	$figures->add('disk, a message with its body and indexes', 'B', $server->sql("SELECT sum(pg_total_relation_size(oid))
-		/ (SELECT count(*) FROM io_msg.outbox) FROM pg_class WHERE relkind = 'r'
-		AND relname IN ('outbox', 'body', 'pending', 'poll') AND relnamespace = 'io_msg'::regnamespace"));
+	$figures->add('disk, a message with its body and indexes', 'B',
+		$bench->disk / $server->sql('SELECT count(*) FROM io_msg.outbox'));
 	$bench->empty;
+	$empty->drop;
 	return;
 }
 

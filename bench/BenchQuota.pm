@@ -7,7 +7,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use HTTP::Tiny;
-use List::Util qw(max min);
+use List::Util qw(max);
 use Time::HiRes qw(sleep time);
 
 use BenchRun;
@@ -50,10 +50,7 @@ sub run_quota
 			quota_period = '$period_ms ms' WHERE name = 'io';
 		UPDATE io_msg.service SET account = 'io', profile_max_age = '"
 		  . ($how{cached} ? '10 days' : '0 s') . "'");
-	for (my $left = $count; $left > 0; $left -= $bench->{people})
-	{
-		$server->sql(BenchRun::enqueue_sql(min($left, $bench->{people})));
-	}
+	$bench->queue($count);
 	$server->set('io_msg.enabled' => 'on');
 	$server->wait_for('SELECT ' . ($how{polls}
 		? "NOT EXISTS (SELECT FROM io_msg.outbox WHERE io_status IS DISTINCT FROM 'PROCESSED')"

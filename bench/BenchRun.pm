@@ -38,6 +38,16 @@ sub preloads
 	return [ grep { -e "$libraries/$_.so" } 'pg_net' ];
 }
 
+# Ends it.
+sub drop
+{
+	my ($self) = @_;
+
+	$self->{server}->end_drainer;
+	$self->{server}->sql("DROP DATABASE $self->{server}{db}", 'postgres');
+	return;
+}
+
 # A size, scaled, but never below the least that means anything.
 sub count
 {
@@ -101,7 +111,7 @@ CREATE TABLE plain.queue (
 	attempts integer NOT NULL DEFAULT 0, message_id text, sent_at timestamptz);
 CREATE INDEX ON plain.queue (id) WHERE status = 'queued';
 SQL
-	open(my $fh, '|-', $server->psql_command('bench', '-c', 'COPY people.person FROM STDIN'))
+	open(my $fh, '|-', $server->psql_command(undef, '-c', 'COPY people.person FROM STDIN'))
 	  or die "psql: $!\n";
 	print $fh "$_\t" . fiscal_code($_) . "\n" foreach 1 .. $self->{people};
 	close($fh) or die "psql failed\n";
@@ -110,8 +120,18 @@ INSERT INTO io_msg.profile (service_id, fiscal_code, "exists", sender_allowed, c
 	SELECT s.id, p.fiscal_code, true, true, now() FROM people.person p, io_msg.service s;
 SQL
 	$server->sql('VACUUM ANALYZE');
-	$self->write_body;
+	$self->write_body unless $self->{body_file};
 	return;
+}
+
+# The same run in a database of its own, prepared alike.
+sub another
+{
+	my ($self, $db, @services) = @_;
+	my $other = bless { %$self, server => $self->{server}->another($db, 'bench', @services) }, ref $self;
+
+	$other->prepare;
+	return $other;
 }
 
 # The body that the plain programs send.
@@ -144,6 +164,16 @@ sub enqueue_sql
 	  . "FROM people.person WHERE n <= $count";
 }
 
+# Where the service's calls go: the far end's place with so much latency.
+sub set_far
+{
+	my ($self, $ms, $tls) = @_;
+
+	$self->{server}->sql("UPDATE io_msg.account SET base_url = '" . $self->{far}->base_url($ms, $tls)
+		  . "' WHERE name = 'far'");
+	return;
+}
+
 # Has the service wait, or go on.  The worker stays, with its plans and its
 # connections; it would leave where io_msg.enabled is off.
 sub hold
@@ -163,6 +193,18 @@ sub let_go
 	return;
 }
 
+# Queues COUNT messages, more than there are people if need be.
+sub queue
+{
+	my ($self, $count) = @_;
+
+	for (my $left = $count; $left > 0; $left -= $self->{people})
+	{
+		$self->{server}->sql(enqueue_sql($left < $self->{people} ? $left : $self->{people}));
+	}
+	return;
+}
+
 # Waits until nothing is queued or on its way.
 sub wait_until_sent
 {
@@ -171,6 +213,15 @@ sub wait_until_sent
 	$self->{server}->wait_for("SELECT NOT EXISTS (SELECT FROM io_msg.pending)
 		AND (SELECT in_flight = '{}' FROM io_msg.drainer)", 600);
 	return;
+}
+
+# Bytes on disk of what messages fill.
+sub disk
+{
+	my ($self) = @_;
+
+	return $self->{server}->sql("SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r'
+		AND relname IN ('outbox', 'body', 'pending', 'poll') AND relnamespace = 'io_msg'::regnamespace");
 }
 
 # Empties io_msg and the plain table; nothing may be on its way.

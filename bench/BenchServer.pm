@@ -14,7 +14,7 @@ my $DB = 'bench';
 sub start
 {
 	my ($class, $dir, $preload, %settings) = @_;
-	my $self = bless { dir => $dir, data => "$dir/data", socket => "$dir/s" }, $class;
+	my $self = bless { dir => $dir, data => "$dir/data", socket => "$dir/s", db => $DB }, $class;
 	my %conf = (
 		listen_addresses => '', unix_socket_directories => $self->{socket},
 		shared_preload_libraries => join(',', 'io_msg', @$preload),
@@ -30,15 +30,46 @@ sub start
 		'-A', 'trust', '-E', 'UTF8', '--locale=C');
 	append_file("$self->{data}/postgresql.conf",
 		map { "$_ = '$conf{$_}'\n" } sort keys %conf);
-	append_file("$dir/io_msg.keys", "bench bench key\nbench other other-primary-key\n");
+	append_file("$dir/io_msg.keys", "$DB bench key\n$DB other other-primary-key\n");
 	chmod(0600, "$dir/io_msg.keys");
 	run_quietly("$dir/start.log", 'pg_ctl', '-D', $self->{data}, '-l', "$dir/server.log",
 		'-w', '-t', 600, $ENV{BENCH_POSTGRES} ? ('-p', $ENV{BENCH_POSTGRES}) : (), 'start');
-	$self->sql('CREATE DATABASE bench', 'postgres');
-	$self->sql('CREATE EXTENSION io_msg; CREATE EXTENSION pg_walinspect');
 	open(my $fh, '<', "$self->{data}/postmaster.pid") or die "no postmaster.pid\n";
 	chomp($self->{postmaster} = <$fh>);
+	$self->create;
 	return $self;
+}
+
+# Its database, with io_msg.
+sub create
+{
+	my ($self) = @_;
+
+	$self->sql("CREATE DATABASE $self->{db}", 'postgres');
+	$self->sql('CREATE EXTENSION io_msg; CREATE EXTENSION pg_walinspect');
+	$self->{oid} = $self->sql('SELECT oid FROM pg_database WHERE datname = current_database()');
+	return;
+}
+
+# The same server's view from another database, made for it.  Each service of
+# it has a key of its own.
+sub another
+{
+	my ($self, $db, @services) = @_;
+	my $other = bless { %$self, db => $db }, ref $self;
+
+	$self->add_keys($db, @services);
+	$other->create;
+	return $other;
+}
+
+sub add_keys
+{
+	my ($self, $db, @services) = @_;
+
+	append_file("$self->{dir}/io_msg.keys", map { "$db $_ key-$db-$_\n" } @services);
+	$self->sql('SELECT pg_reload_conf()', 'postgres');
+	return;
 }
 
 sub stop
@@ -92,7 +123,7 @@ sub psql_command
 	my ($self, $db, @more) = @_;
 
 	return ('psql', '-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-h', $self->{socket},
-		'-U', 'postgres', '-d', $db // $DB, @more);
+		'-U', 'postgres', '-d', $db // $self->{db}, @more);
 }
 
 # Runs SQL and returns what it prints, without the last line feed.
@@ -112,7 +143,7 @@ sub time_ms
 {
 	my ($self, $sql, @before) = @_;
 
-	open(my $fh, '-|', $self->psql_command($DB, (map { ('-c', $_) } @before),
+	open(my $fh, '-|', $self->psql_command(undef, (map { ('-c', $_) } @before),
 			'-c', '\timing on', '-c', $sql)) or die "psql: $!\n";
 	my @lines = <$fh>;
 	close($fh) or die "psql failed on: $sql\n";
@@ -149,12 +180,13 @@ sub title_of
 	return $title;
 }
 
-# The drainer's or the launcher's process, undef if there is none.
+# This database's drainer's or the launcher's process, undef if there is none.
 sub worker
 {
 	my ($self, $which) = @_;
+	my $title = $which eq 'drainer' ? "$which for database $self->{oid}\\b" : $which;
 
-	return (grep { title_of($_) =~ /io_msg $which/ } $self->children)[0];
+	return (grep { title_of($_) =~ /io_msg $title/ } $self->children)[0];
 }
 
 # Microseconds of CPU that a process has used, all its threads.
@@ -190,7 +222,6 @@ sub cpu_between
 	return ($all, ($after->{$drainer} // 0) - ($before->{$drainer} // 0));
 }
 
-# Kilobytes that are a process's own.  A page of shared memory that nobody else
 # How many descriptors a process has open.
 sub descriptors
 {
@@ -200,6 +231,7 @@ sub descriptors
 	return scalar grep { !/^\./ } readdir($dir);
 }
 
+# Kilobytes that are a process's own.  A page of shared memory that nobody else
 # has touched yet counts as private for the kernel, and not here.
 sub private_kb
 {

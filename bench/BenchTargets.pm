@@ -64,6 +64,8 @@ sub all
 		[ 'private memory, 200 in flight over TLS', 'private memory, 50 ms, 200 in flight, TLS', '<=', 28, 'MB' ],
 		(map { [ $_, $_, $_ =~ /^private/ ? ('<=', 500, 'kB') : ('>=', 0.9, 'x') ] }
 			grep { /^rate |^private memory, more/ } $figures->names),
+		(map { [ $_, $_, '<=', 10, 'ms' ] } grep { /^trickle .*99 %$/ } $figures->names),
+		(map { [ $_, $_, '>=', 95, '%' ] } grep { /^nine services.*of all well$/ } $figures->names),
 		(map { [ $_, $_, '<=', 0, '' ] } grep { /^messages not sent/ } $figures->names),
 		(map { [ $_, $_, '<=', 1, '' ] } grep { /^drainers started/ } $figures->names),
 		[ 'connections beyond the first, a 1,000 messages', 'connections beyond the first, a 1,000 messages, 0 ms, 50 in flight', '<=', 1, '' ],

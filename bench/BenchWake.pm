@@ -10,20 +10,19 @@ use warnings FATAL => 'all';
 
 use BenchRun;
 
-# Runs bench/wake: COUNT messages, INTERVAL_MS apart; microseconds, from the
-# reply to COMMIT and from its sending.
-sub run_wake
+# Runs bench/wake in the place of a service's far end: COUNT messages,
+# INTERVAL_MS apart; microseconds, from the reply to COMMIT and from its sending.
+sub time_messages
 {
-	my ($bench, $count, $interval_ms, @before) = @_;
+	my ($bench, $service, $account, $count, $interval_ms, @before) = @_;
 	my $server = $bench->{server};
 	my $port = BenchFar::free_port();
 	my $sql = "SELECT io_enqueue_message(fiscal_code, '$BenchRun::SUBJECT', '$BenchRun::MARKDOWN', "
-	  . "service => 'bench') FROM people.person WHERE n = (SELECT 1 + (random() * 1000)::int)";
+	  . "service => '$service') FROM people.person WHERE n = (SELECT 1 + (random() * 1000)::int)";
 
-	$bench->let_go;
-	$server->sql("UPDATE io_msg.account SET base_url = 'http://127.0.0.1:$port/api/v1' WHERE name = 'far'");
+	$server->sql("UPDATE io_msg.account SET base_url = 'http://127.0.0.1:$port/api/v1' WHERE name = '$account'");
 	my @lines = BenchServer::output_of("$bench->{bin}/wake",
-		"host=$server->{socket} dbname=bench user=postgres", $port, $count + 1, $interval_ms, $sql, @before);
+		"host=$server->{socket} dbname=$server->{db} user=postgres", $port, $count + 1, $interval_ms, $sql, @before);
 	shift @lines;    # the first has to connect
 	my (@replied, @sent);
 
@@ -33,10 +32,19 @@ sub run_wake
 		push @replied, $replied;
 		push @sent, $sent;
 	}
-	$bench->wait_until_sent;
-	$server->sql("UPDATE io_msg.account SET base_url = '" . $bench->{far}->base_url(0)
-		  . "' WHERE name = 'far'");
 	return (\@replied, \@sent);
+}
+
+# The same where nothing else is queued.
+sub run_wake
+{
+	my ($bench, $count, $interval_ms, @before) = @_;
+
+	$bench->let_go;
+	my @times = time_messages($bench, 'bench', 'far', $count, $interval_ms, @before);
+	$bench->wait_until_sent;
+	$bench->set_far(0);
+	return @times;
 }
 
 sub note

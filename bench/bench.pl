@@ -14,11 +14,13 @@ use lib $FindBin::Bin, "$FindBin::Bin/../test/t";
 
 use BenchDrain;
 use BenchEnqueue;
+use BenchFair;
 use BenchLife;
 use BenchPeers;
 use BenchQuota;
 use BenchReport;
 use BenchRun;
+use BenchScale;
 use BenchWake;
 
 my ($work, $bin, $out, $mode) = @ARGV;
@@ -70,4 +72,4 @@ sub remarks
 	return join '', <$fh>;
 }
 
-sub measure_modules { return qw(BenchDrain BenchEnqueue BenchWake BenchLife BenchPeers BenchQuota); }
+sub measure_modules { return qw(BenchDrain BenchEnqueue BenchWake BenchFair BenchLife BenchScale BenchPeers BenchQuota); }
