@@ -43,7 +43,7 @@ find(
 	},
 	'.');
 @files = sort @files;
-my @c_files = grep { m{^(src|sandbox|test/unit|test/fuzz)/.*\.[ch]$} } @files;
+my @c_files = grep { m{^(src|sandbox|test/unit|test/fuzz|test/lib)/.*\.[ch]$} } @files;
 
 # One test for a rule; what breaks it is listed.
 sub rule
