@@ -309,7 +309,7 @@ subtest 'a dump taken while IO is asked' => sub
 	$node->safe_psql('postgres', 'SELECT io_pause()');
 	resolve($m, 'sent', $m->{message_id});
 	$node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, 'postgres' ], 'pg_dump');
-	$node->safe_psql('postgres', 'CREATE DATABASE copy');
+	$node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE template0');
 	write_keys($node, @{ $node->{iomsg_keys} }, map { s/^postgres /copy /r } @{ $node->{iomsg_keys} });
 	$node->command_ok([ 'pg_restore', '-e', '-1', '-d', 'copy', $dump ], 'pg_restore');
 	wait_for_status($node, enqueue($node, ++$citizen, service => 'steady', database => 'copy'), 'sent', 'copy');

@@ -91,7 +91,7 @@ sql('postgres', 'SELECT io_pause()');
 
 subtest 'restored as text' => sub
 {
-	sql('postgres', 'CREATE DATABASE copy');
+	sql('postgres', 'CREATE DATABASE copy TEMPLATE template0');
 	write_keys($node, @{ $node->{iomsg_keys} }, "copy tari $original_key",
 		'copy permits ' . join(' ', $io->keys('permits')));
 	$node->command_ok(
@@ -165,7 +165,7 @@ subtest 'restored by pg_restore' => sub
 {
 	my $before = () = $io->journal;
 
-	sql('postgres', 'CREATE DATABASE other_copy');
+	sql('postgres', 'CREATE DATABASE other_copy TEMPLATE template0');
 	write_keys($node, @{ $node->{iomsg_keys} }, "other_copy tari $original_key");
 	$node->command_ok([ 'pg_restore', '-1', '-d', 'other_copy', "$dump.custom" ], 'pg_restore -1');
 	is(contents('other_copy'), $source, 'same rows, settings and next ids');
