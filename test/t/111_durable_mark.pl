@@ -25,7 +25,7 @@ my $citizen = 0;
 # What a session is given that asks for nothing.
 sub plain_session
 {
-	delete local $ENV{PGOPTIONS};
+	local $ENV{PGOPTIONS} = session_options(synchronous_commit => undef);
 	return $node->safe_psql('postgres', 'SHOW synchronous_commit');
 }
 

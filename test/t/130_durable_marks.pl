@@ -28,6 +28,15 @@ know_profile($node, 'tari', 1 .. 20);
 
 sub messages_at_io { return scalar grep { $_->{path} eq 'message' } $io->journal; }
 
+# Does the server say so, to a session that does not say otherwise itself?
+sub server_commits
+{
+	my ($level) = @_;
+	local $ENV{PGOPTIONS} = session_options(synchronous_commit => undef);
+
+	return $node->safe_psql('postgres', 'SHOW synchronous_commit') eq $level;
+}
+
 # The drainer that is up waits for a standby that does not exist.
 sub waiting_drainer
 {
@@ -49,7 +58,7 @@ subtest 'a reload does not lower it' => sub
 	$node->reload;
 	for my $n (2 .. 3)
 	{
-		ok(poll_until(sub { $node->safe_psql('postgres', 'SHOW synchronous_commit') eq 'off' }), 'now it is off');
+		ok(poll_until(sub { server_commits('off') }), 'now it is off');
 		is((drainer_pids($node))[0], $before, 'for a drainer that came up before') if $n == 2;
 		$io->fault(kind => 'hang', path => 'message', fiscal_code => fiscal_code($n));
 		my $id = enqueue($node, $n);
@@ -80,7 +89,7 @@ subtest 'a stop that meets the wait for a standby' => sub
 	my $before = messages_at_io();
 
 	# This test's own transactions wait for nobody.
-	local $ENV{PGOPTIONS} = '-c synchronous_commit=local';
+	local $ENV{PGOPTIONS} = session_options(synchronous_commit => 'local');
 	wait_for_status($node, enqueue($node, 11), 'sent');
 	my ($up) = drainer_pids($node);
 	$node->safe_psql('postgres', q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'});

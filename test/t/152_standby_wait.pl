@@ -22,7 +22,7 @@ my ($node, $standby, $io) = @$pair{qw(primary standby io)};
 my $citizen = 1000;
 
 # This test's own transactions wait for nobody.
-$ENV{PGOPTIONS} = '-c synchronous_commit=local';
+$ENV{PGOPTIONS} = session_options(synchronous_commit => 'local');
 
 sub accepted { my ($n) = @_; return scalar grep { $_->{fiscal_code} eq fiscal_code($n) } $io->ledger; }
 

@@ -11,8 +11,8 @@ use Test::More;
 
 use IoMsgTest;
 
-$ENV{PGOPTIONS} = join ' ', map { "-c $_" } 'client_encoding=UTF8', 'exit_on_error=off', 'role=none',
-  'default_transaction_read_only=off', 'default_transaction_isolation=read\ committed';
+$ENV{PGOPTIONS} = session_options('client_encoding' => 'UTF8', 'exit_on_error' => 'off', 'role' => 'none',
+	'default_transaction_read_only' => 'off', 'default_transaction_isolation' => 'read committed');
 
 my $io = start_sandbox(quota => 0);
 my $node = iomsg_node('main',

@@ -98,7 +98,7 @@ sub follow
 sub set_now
 {
 	my ($node, $name, $value) = @_;
-	local $ENV{PGOPTIONS} = '-c synchronous_commit=local';
+	local $ENV{PGOPTIONS} = session_options(synchronous_commit => 'local');
 
 	$node->safe_psql('postgres', "ALTER SYSTEM SET $name = '$value'");
 	$node->reload;
@@ -239,7 +239,7 @@ sub enqueue_locally
 {
 	my ($self, $node, $count) = @_;
 	my $first = $self->{citizen} + 1;
-	local $ENV{PGOPTIONS} = '-c synchronous_commit=local';
+	local $ENV{PGOPTIONS} = session_options(synchronous_commit => 'local');
 
 	$self->{citizen} += $count;
 	enqueue_many($node, $first, $self->{citizen});

@@ -27,7 +27,8 @@ use IoMsgSandbox;
 
 our @EXPORT = qw(iomsg_node start_sandbox add_service write_keys remove_keys
   fiscal_code enqueue enqueue_many status_of statuses wait_for_status
-  wait_until poll_until drainer_pids sql_literal log_has tree_dir deadline_s);
+  wait_until poll_until drainer_pids sql_literal log_has tree_dir deadline_s
+  session_options);
 
 my $DB = 'postgres';
 
@@ -325,6 +326,24 @@ sub sql_literal
 	return $$value if ref $value eq 'SCALAR';
 	(my $text = $value) =~ s/'/''/g;
 	return "'$text'";
+}
+
+# PGOPTIONS for sessions that have other settings than this test's: NAME =>
+# value, undef for what the server says.  What script/test hostile gives the
+# test's sessions stays.
+sub session_options
+{
+	my (%settings) = @_;
+	my $options = $ENV{PGOPTIONS} // '';
+
+	foreach my $name (sort keys %settings)
+	{
+		my $value = $settings{$name};
+
+		$options =~ s/-c \Q$name\E=(?:\\.|\S)*\s*//g;
+		$options .= " -c $name=" . ($value =~ s/([\\ ])/\\$1/gr) if defined $value;
+	}
+	return $options;
 }
 
 # True when the server's log has a line that matches, from an offset on.
