@@ -243,7 +243,7 @@ foreach my $relation (@relations)
 {
 	my ($status, $rows) = $node->psql('postgres', "SELECT t FROM $relation t");
 	next if $status != 0 || $rows !~ /canary|$cf/i;
-	is_free($relation, $rows, $theirs{$relation} ? ('fiscal code', 'text') : ());
+	is_free($relation, $rows, $theirs{ $relation =~ tr/"//dr } ? ('fiscal code', 'text') : ());
 }
 isnt($node->safe_psql('postgres', "SELECT count(*) FROM io_msg.outbox WHERE fiscal_code = '$cf'"), 0, 'the fiscal code is where it belongs');
 
@@ -251,7 +251,7 @@ isnt($node->safe_psql('postgres', "SELECT count(*) FROM io_msg.outbox WHERE fisc
 $node->safe_psql('postgres', 'CHECKPOINT');
 my %of = map { split /\|/ } split /\n/, $node->safe_psql('postgres', q{SELECT pg_relation_filepath(c.oid) || '|' ||
 	coalesce((SELECT t.oid::regclass::text FROM pg_class t WHERE t.reltoastrelid = coalesce(i.indrelid, c.oid)), i.indrelid::regclass::text, c.oid::regclass::text)
-	FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid WHERE pg_relation_filepath(c.oid) IS NOT NULL});
+	FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid WHERE pg_relation_filepath(c.oid) IS NOT NULL}) =~ tr/"//dr;
 my ($looked, $theirs_found) = (0, 0);
 
 sub look_at_files

@@ -95,7 +95,7 @@ sub has
 	my ($role) = @_;
 
 	return [ split /\n/, $node->safe_psql('postgres', $with->($role)
-		  . q{ SELECT DISTINCT format('%s %s %s', kind, privilege, regexp_replace(name, '\(.*', ''))
+		  . q{ SELECT DISTINCT format('%s %s %s', kind, privilege, translate(split_part(name, '(', 1), '"', ''))
 		  FROM object WHERE has ORDER BY 1}) ];
 }
 
