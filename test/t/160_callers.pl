@@ -16,6 +16,7 @@ my $io = start_sandbox(quota => 0);
 my $node = iomsg_node('callers',
 	'restart_after_crash' => 'on',
 	'max_connections' => 100,
+	'track_counts' => 'on',
 	'io_msg.max_in_flight' => 8,
 	'io_msg.poll_delay' => '100ms');
 add_service($node, 'tari', $io, quota_calls => 4096);

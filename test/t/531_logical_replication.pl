@@ -30,8 +30,12 @@ my @before = enqueue_many($publisher, 2, 6);
 # stay as they are.
 my $own = $subscriber->safe_psql('postgres', 'SELECT generation FROM io_msg.installation');
 $publisher->safe_psql('postgres', 'CREATE PUBLICATION everything FOR ALL TABLES');
+# The subscriber's connections have no limits, whatever the publisher's server
+# gives to others.
+$publisher->safe_psql('postgres', join ';', 'CREATE ROLE mirror LOGIN SUPERUSER',
+	map { "ALTER ROLE mirror SET $_ = 0" } qw(lock_timeout statement_timeout idle_session_timeout idle_in_transaction_session_timeout));
 $subscriber->safe_psql('postgres', 'CREATE SUBSCRIPTION everything CONNECTION '
-	  . sql_literal($publisher->connstr('postgres')) . ' PUBLICATION everything');
+	  . sql_literal($publisher->connstr('postgres') . ' user=mirror') . ' PUBLICATION everything');
 wait_until($subscriber, q{SELECT count(*) = 6 FROM io_msg.outbox}, 'the rows come');
 wait_until($subscriber, q{SELECT count(*) = 0 FROM pg_subscription_rel
 	WHERE srsubstate <> 'r' AND srrelid NOT IN ('io_msg.installation'::regclass, 'io_msg.drainer'::regclass)},
