@@ -40,6 +40,14 @@ my $look_alikes = do {
 };
 execute($_, $look_alikes) foreach 'template1', 'postgres';
 
+# What the tests' sessions take back is taken back by those of any role.
+# That can be granted from PostgreSQL 15 on.
+execute('postgres', q{DO $$ BEGIN
+	IF current_setting('server_version_num')::integer >= 150000 THEN
+		EXECUTE 'GRANT SET ON PARAMETER session_replication_role, auto_explain.log_min_duration TO PUBLIC';
+	END IF;
+END $$} . ";\n\n");
+
 if ($where eq 'server')
 {
 	open(my $conf, '>>', "$data/postgresql.conf") or die "postgresql.conf: $!\n";

@@ -107,6 +107,8 @@ sub set_traps
 
 as('postgres', 'CREATE EXTENSION io_msg SCHEMA public');
 set_traps();
+# The sessions look into evil first, whatever they were given.
+$ENV{PGOPTIONS} = session_options(search_path => undef);
 add_service($node, 'tari', $io, database => 'city');
 as('postgres', q{CREATE ROLE clerk LOGIN; CREATE ROLE warden LOGIN;
 	SELECT public.io_grant('clerk', 'sender', 'tari'), public.io_grant('mallory', 'sender', 'tari'),
