@@ -65,6 +65,16 @@ utf8_sequence_length(const unsigned char *s, size_t len)
 	return need;
 }
 
+/* Whether eight bytes are all ASCII. */
+static bool
+are_ascii(const unsigned char *s)
+{
+	uint64_t	bytes;
+
+	memcpy(&bytes, s, sizeof(bytes));
+	return (bytes & UINT64_C(0x8080808080808080)) == 0;
+}
+
 int64_t
 iomsg_message_utf16_length(const char *utf8, size_t len)
 {
@@ -73,8 +83,17 @@ iomsg_message_utf16_length(const char *utf8, size_t len)
 
 	for (size_t i = 0; i < len;)
 	{
-		size_t		bytes = utf8_sequence_length(s + i, len - i);
+		size_t		bytes;
 
+		/* most text is little else */
+		while (len - i >= 8 && are_ascii(s + i))
+		{
+			units += 8;
+			i += 8;
+		}
+		if (i == len)
+			break;
+		bytes = utf8_sequence_length(s + i, len - i);
 		if (bytes == 0)
 			return -1;
 		units += (bytes == 4) ? 2 : 1;

@@ -154,7 +154,8 @@ begins_iban(const char *in, size_t len)
 	bool		italian;
 	size_t		count;
 
-	if (len < 4)
+	/* behind the country come check digits: most words are none already */
+	if (len < 4 || (is_word(in[2]) && !is_digit(in[2])))
 		return false;
 	count = find_iban_length(upper(in[0]), upper(in[1]));
 	if (count == 0)
