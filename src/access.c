@@ -68,8 +68,7 @@ iomsg_access_caller(FunctionCallInfo fcinfo, IoMsgCaller *caller)
 		site = MemoryContextAllocZero(function->fn_mcxt,
 									  sizeof(IoMsgCallSite));
 		site->context = function->fn_mcxt;
-		site->owner = iomsg_installation_owner(iomsg_installation_extension(),
-											   NULL);
+		site->owner = iomsg_installation_owner();
 		if (!OidIsValid(site->owner))
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_OBJECT),

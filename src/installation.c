@@ -48,22 +48,17 @@ iomsg_installation_extension(void)
 }
 
 /*
- * The role that owns the extension; also its version, palloc'd, if asked.
+ * The owner and, if asked, the version, palloc'd, of the extension that a key
+ * of an index of pg_extension finds; InvalidOid where it finds none.
  */
-Oid
-iomsg_installation_owner(Oid extension, char **version)
+static Oid
+read_extension(Oid index, ScanKey key, char **version)
 {
 	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyData key[1];
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	SysScanDesc scan = systable_beginscan(catalog, index, true, NULL, 1, key);
+	HeapTuple	tuple = systable_getnext(scan);
 	Oid			owner = InvalidOid;
 
-	ScanKeyInit(&key[0], Anum_pg_extension_oid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(extension));
-	scan = systable_beginscan(catalog, ExtensionOidIndexId, true, NULL, 1,
-							  key);
-	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
 		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
@@ -81,6 +76,33 @@ iomsg_installation_owner(Oid extension, char **version)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return owner;
+}
+
+/*
+ * The role that owns the extension with this OID, InvalidOid if it is not
+ * there; also its version, palloc'd.
+ */
+Oid
+iomsg_installation_owner_of(Oid extension, char **version)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(extension));
+	return read_extension(ExtensionOidIndexId, &key, version);
+}
+
+/*
+ * The role that owns io_msg in this database, InvalidOid if it is not there.
+ */
+Oid
+iomsg_installation_owner(void)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum("io_msg"));
+	return read_extension(ExtensionNameIndexId, &key, NULL);
 }
 
 /*

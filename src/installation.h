@@ -19,6 +19,7 @@ extern void iomsg_installation_identity(IoMsgIdentity *identity);
 
 /* InvalidOid where the extension does not exist in this database. */
 extern Oid	iomsg_installation_extension(void);
-extern Oid	iomsg_installation_owner(Oid extension, char **version);
+extern Oid	iomsg_installation_owner_of(Oid extension, char **version);
+extern Oid	iomsg_installation_owner(void);
 
 #endif							/* IOMSG_INSTALLATION_H */

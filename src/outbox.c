@@ -67,7 +67,7 @@ check_extension(Outbox *outbox)
 	/* While a DROP is open we wait here, as long as lock_timeout lets us. */
 	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
 	/* One that was created anew has another OID. */
-	outbox->owner = iomsg_installation_owner(extension, &version);
+	outbox->owner = iomsg_installation_owner_of(extension, &version);
 	if (!OidIsValid(outbox->owner))
 		return OUTBOX_NO_EXTENSION;
 	outbox->extension = extension;
