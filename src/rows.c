@@ -1,6 +1,6 @@
 /*
  * rows.c
- *	  Rows of io_msg's own tables, found by the primary key, read, deleted or
+ *	  Rows of io_msg's own tables, found by a unique key, read, deleted or
  *	  updated where they stand, as the server does it in its catalogs.
  *
  * A row that anybody else has locked or changed is left alone: nothing here
@@ -8,50 +8,69 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "compat_table.h"
 #include "rows.h"
 
 /*
- * The index of the primary key, where that is what we take it for.
+ * Is an index unique, of all rows, and are its columns the table's key?
  */
-static Relation
-open_primary_key(IoMsgTable *table, Relation relation, LOCKMODE mode)
+static bool
+is_of_key(const IoMsgTable *table, HeapTuple tuple)
 {
-	Relation	index;
+	Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
 
-	list_free(RelationGetIndexList(relation));
-	if (!OidIsValid(relation->rd_pkindex))
-		return NULL;
-	index = index_open(relation->rd_pkindex, mode);
-	if (IndexRelationGetNumberOfKeyAttributes(index) == table->nkeys)
+	if (!index->indisunique || !index->indisvalid || !index->indimmediate ||
+		index->indnkeyatts != table->nkeys ||
+		!heap_attisnull(tuple, Anum_pg_index_indpred, NULL))
+		return false;
+	for (int i = 0; i < table->nkeys; i++)
 	{
-		int			i = 0;
-
-		while (i < table->nkeys &&
-			   index->rd_index->indkey.values[i] == table->places[i] + 1)
-			i++;
-		if (i == table->nkeys)
-			return index;
+		if (index->indkey.values[i] != table->places[i] + 1)
+			return false;
 	}
-	index_close(index, mode);
-	return NULL;
+	return true;
 }
 
 /*
- * Opens a table for its rows, as they are now, to be found by the primary key
- * and to be changed by the command, if that is CMD_UPDATE or CMD_DELETE; false
- * where that cannot be done here.
+ * The index of the table's key, NULL where there is none.
  */
-bool
-iomsg_rows_begin(IoMsgRows *rows, IoMsgTable *table, CmdType command)
+static Relation
+open_key(const IoMsgTable *table, Relation relation, LOCKMODE mode)
+{
+	List	   *indexes = RelationGetIndexList(relation);
+	Oid			found = InvalidOid;
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID,
+											ObjectIdGetDatum(lfirst_oid(cell)));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		if (is_of_key(table, tuple))
+			found = lfirst_oid(cell);
+		ReleaseSysCache(tuple);
+		if (OidIsValid(found))
+			break;
+	}
+	list_free(indexes);
+	return OidIsValid(found) ? index_open(found, mode) : NULL;
+}
+
+static bool
+open_table(IoMsgRows *rows, IoMsgTable *table, CmdType command)
 {
 	bool		writes = command != CMD_SELECT;
 	LOCKMODE	mode = writes ? RowExclusiveLock : AccessShareLock;
@@ -63,7 +82,7 @@ iomsg_rows_begin(IoMsgRows *rows, IoMsgTable *table, CmdType command)
 	if (writes ? iomsg_table_is_plain(table, rows->relation) :
 		!rows->relation->rd_rel->relrowsecurity &&
 		iomsg_table_has_its_types(table, RelationGetDescr(rows->relation)))
-		rows->index = open_primary_key(table, rows->relation, mode);
+		rows->index = open_key(table, rows->relation, mode);
 	if (rows->index == NULL)
 	{
 		table_close(rows->relation, NoLock);
@@ -71,10 +90,36 @@ iomsg_rows_begin(IoMsgRows *rows, IoMsgTable *table, CmdType command)
 	}
 	if (writes)
 		CheckCmdReplicaIdentity(rows->relation, command);
-	/* Not before the lock: what was rewritten meanwhile would look empty. */
-	PushActiveSnapshot(GetTransactionSnapshot());
 	rows->row = table_slot_create(rows->relation, NULL);
 	rows->scan = NULL;
+	return true;
+}
+
+/*
+ * Opens a table for its rows, as they are now, to be found by its key and to
+ * be changed by the command, if that is CMD_UPDATE or CMD_DELETE; false where
+ * that cannot be done here.
+ */
+bool
+iomsg_rows_begin(IoMsgRows *rows, IoMsgTable *table, CmdType command)
+{
+	if (!open_table(rows, table, command))
+		return false;
+	/* Not before the lock: what was rewritten meanwhile would look empty. */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	return true;
+}
+
+/*
+ * The same for reading alone, and for the rows as the calling statement sees
+ * them.
+ */
+bool
+iomsg_rows_begin_seen(IoMsgRows *rows, IoMsgTable *table)
+{
+	if (!open_table(rows, table, CMD_SELECT))
+		return false;
+	PushActiveSnapshot(GetActiveSnapshot());
 	return true;
 }
 

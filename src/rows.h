@@ -1,6 +1,6 @@
 /*
  * rows.h
- *	  Rows of io_msg's own tables, found by the primary key.
+ *	  Rows of io_msg's own tables, found by a unique key.
  */
 #ifndef IOMSG_ROWS_H
 #define IOMSG_ROWS_H
@@ -25,6 +25,7 @@ typedef struct IoMsgRows
 
 extern bool iomsg_rows_begin(IoMsgRows *rows, IoMsgTable *table,
 							 CmdType command);
+extern bool iomsg_rows_begin_seen(IoMsgRows *rows, IoMsgTable *table);
 extern void iomsg_rows_seek(IoMsgRows *rows, const Datum *key, int nequal,
 							bool after);
 extern bool iomsg_rows_next(IoMsgRows *rows);

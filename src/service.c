@@ -12,15 +12,16 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+#include "rows.h"
 #include "service.h"
 #include "statement.h"
 
 #define SERVICE_NAME_MAX 64		/* as io_msg.service has it */
+#define SERVICE_NCOLUMNS 5
 
 #define SERVICE_COLUMNS \
 	"SELECT s.id, s.premium, s.payee, s.third_party," \
-	" s.max_allowed_payment_amount, i.generation" \
-	"  FROM io_msg.service AS s LEFT JOIN io_msg.installation AS i ON true "
+	" s.max_allowed_payment_amount FROM io_msg.service AS s "
 
 static IoMsgStatement find_by_name = {
 	.sql = SERVICE_COLUMNS "WHERE s.name OPERATOR(pg_catalog.=) $1",
@@ -36,11 +37,36 @@ static IoMsgStatement find_default = {
 	"   WHERE other.id OPERATOR(pg_catalog.<>) s.id)"
 };
 
+static IoMsgStatement find_generation = {
+	.sql = "SELECT i.generation FROM io_msg.installation AS i"
+};
+
 static IoMsgStatement roles_of = {
 	.sql = "SELECT r.role_name::pg_catalog.text FROM io_msg.service_role AS r"
 	" WHERE r.service_id OPERATOR(pg_catalog.=) $1",
 	.nargs = 1,
 	.types = {INT4OID}
+};
+
+/*
+ * A transaction that queues one message spends more on setting up these
+ * statements than on the message: the rows are read directly where that can
+ * be done.  The columns of a service stand as in the statements, behind the
+ * name.
+ */
+static IoMsgTable service_table = {
+	.name = "service", .nkeys = 1, .ncolumns = 1 + SERVICE_NCOLUMNS,
+	.columns = {{"name", TEXTOID}, {"id", INT4OID}, {"premium", BOOLOID},
+	{"payee", BOOLOID}, {"third_party", BOOLOID},
+	{"max_allowed_payment_amount", INT8OID}}
+};
+static IoMsgTable installation_table = {
+	.name = "installation", .nkeys = 1, .ncolumns = 2,
+	.columns = {{"only_row", BOOLOID}, {"generation", INT8OID}}
+};
+static IoMsgTable role_table = {
+	.name = "service_role", .nkeys = 2, .ncolumns = 2,
+	.columns = {{"service_id", INT4OID}, {"role_name", NAMEOID}}
 };
 
 static IoMsgStatement all_services = {
@@ -95,56 +121,108 @@ same_question(const IoMsgServiceMemo *a, const IoMsgServiceMemo *b)
 }
 
 /*
- * Reads a service; false where there is none.
+ * Goes to the row of a service, or where name is NULL to the one that is meant
+ * then; false where there is none.
  */
 static bool
-read_service(const char *name, IoMsgService *service)
+go_to_service(IoMsgRows *rows, const char *name)
 {
-	uint64		found;
-	bool		isnull;
-	Datum		values[1];
+	Datum		key = CStringGetTextDatum(name ? name : "default");
 
+	if (iomsg_rows_find(rows, &key))
+		return true;
 	if (name)
-	{
-		values[0] = CStringGetTextDatum(name);
-		found = iomsg_statement_read(&find_by_name, values);
-	}
-	else
-		found = iomsg_statement_read(&find_default, NULL);
-	if (found == 0)
 		return false;
+	iomsg_rows_seek(rows, NULL, 0, false);
+	if (!iomsg_rows_next(rows) || iomsg_rows_next(rows))
+		return false;
+	iomsg_rows_seek(rows, NULL, 0, false);
+	return iomsg_rows_next(rows);
+}
 
-	service->id = DatumGetInt32(iomsg_statement_value(0, 0, &isnull));
-	service->rules.premium =
-		DatumGetBool(iomsg_statement_value(0, 1, &isnull));
-	service->rules.payee = DatumGetBool(iomsg_statement_value(0, 2, &isnull));
-	service->rules.third_party =
-		DatumGetBool(iomsg_statement_value(0, 3, &isnull));
-	service->rules.max_allowed_payment_amount =
-		DatumGetInt64(iomsg_statement_value(0, 4, &isnull));
-	service->generation = DatumGetInt64(iomsg_statement_value(0, 5, &isnull));
+/*
+ * Reads the columns of a service; false where there is none.
+ */
+static bool
+read_columns(const char *name, Datum *values)
+{
+	IoMsgRows	rows;
+	Datum		argument;
+	bool		found;
+	bool		isnull;
+
+	if (iomsg_rows_begin_seen(&rows, &service_table))
+	{
+		found = go_to_service(&rows, name);
+		for (int i = 0; i < SERVICE_NCOLUMNS && found; i++)
+			values[i] = iomsg_rows_value(&rows, 1 + i, &isnull);
+		iomsg_rows_end(&rows);
+		return found;
+	}
+	argument = name ? CStringGetTextDatum(name) : 0;
+	found = iomsg_statement_read(name ? &find_by_name : &find_default,
+								 &argument) > 0;
+	for (int i = 0; i < SERVICE_NCOLUMNS && found; i++)
+		values[i] = iomsg_statement_value(0, i, &isnull);
+	return found;
+}
+
+/*
+ * The generation of the installation, for new rows.
+ */
+static int64
+read_generation(void)
+{
+	IoMsgRows	rows;
+	Datum		value = 0;
+	bool		isnull = true;
+
+	if (iomsg_rows_begin_seen(&rows, &installation_table))
+	{
+		iomsg_rows_seek(&rows, NULL, 0, false);
+		if (iomsg_rows_next(&rows))
+			value = iomsg_rows_value(&rows, 1, &isnull);
+		iomsg_rows_end(&rows);
+	}
+	else if (iomsg_statement_read(&find_generation, NULL) > 0)
+		value = iomsg_statement_value(0, 0, &isnull);
 	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("this database has no installation of io_msg"),
 				 errdetail("The table io_msg.installation is empty."),
 				 errhint("Call io_arm().")));
+	return DatumGetInt64(value);
+}
+
+/*
+ * Reads a service; false where there is none.
+ */
+static bool
+read_service(const char *name, IoMsgService *service)
+{
+	Datum		values[SERVICE_NCOLUMNS];
+
+	if (!read_columns(name, values))
+		return false;
+	service->id = DatumGetInt32(values[0]);
+	service->rules.premium = DatumGetBool(values[1]);
+	service->rules.payee = DatumGetBool(values[2]);
+	service->rules.third_party = DatumGetBool(values[3]);
+	service->rules.max_allowed_payment_amount = DatumGetInt64(values[4]);
+	service->generation = read_generation();
 	return true;
 }
 
 /*
- * Whether the caller may enqueue for a service: it has the rights of the
- * extension's owner or of a role listed in io_msg.service_role.
+ * Whether the caller has the rights of one of a service's roles, as a
+ * statement finds them.
  */
-bool
-iomsg_service_allowed(int32 id, const IoMsgCaller *caller)
+static bool
+allowed_by_statement(Datum id, const IoMsgCaller *caller)
 {
-	Datum		values[1] = {Int32GetDatum(id)};
-	uint64		nroles;
+	uint64		nroles = iomsg_statement_read(&roles_of, &id);
 
-	if (caller->is_owner)
-		return true;
-	nroles = iomsg_statement_read(&roles_of, values);
 	for (uint64 i = 0; i < nroles; i++)
 	{
 		bool		isnull;
@@ -154,6 +232,33 @@ iomsg_service_allowed(int32 id, const IoMsgCaller *caller)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Whether the caller may enqueue for a service: it has the rights of the
+ * extension's owner or of a role listed in io_msg.service_role.
+ */
+bool
+iomsg_service_allowed(int32 id, const IoMsgCaller *caller)
+{
+	Datum		key = Int32GetDatum(id);
+	bool		allowed = caller->is_owner;
+	IoMsgRows	rows;
+
+	if (allowed)
+		return true;
+	if (!iomsg_rows_begin_seen(&rows, &role_table))
+		return allowed_by_statement(key, caller);
+	iomsg_rows_seek(&rows, &key, 1, false);
+	while (!allowed && iomsg_rows_next(&rows))
+	{
+		bool		isnull;
+		Name		role = DatumGetName(iomsg_rows_value(&rows, 1, &isnull));
+
+		allowed = iomsg_access_has_role(caller, NameStr(*role));
+	}
+	iomsg_rows_end(&rows);
+	return allowed;
 }
 
 /*

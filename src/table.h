@@ -22,7 +22,7 @@ typedef struct IoMsgColumn
 typedef struct IoMsgTable
 {
 	const char *name;
-	int			nkeys;			/* the first ones are its primary key, or 0 */
+	int			nkeys;			/* the first ones are its key, or 0 */
 	int			ncolumns;
 	IoMsgColumn columns[IOMSG_TABLE_COLUMNS_MAX];
 	int			places[IOMSG_TABLE_COLUMNS_MAX];	/* in the row, from 0 */
