@@ -137,7 +137,8 @@ insert_into_outbox(const NewRow *row)
 	set_text(&values[14], &nulls[14], options ? options->lot : NULL);
 	set_text(&values[15], &nulls[15], options ? options->dedup_key : NULL);
 	values[16] = name_of_role(row->caller->outer);
-	values[17] = name_of_role(row->caller->session);
+	values[17] = row->caller->session == row->caller->outer ? values[16] :
+		name_of_role(row->caller->session);
 	values[18] = CStringGetTextDatum("queued");
 	values[19] = Int16GetDatum(0);
 	values[20] = Int16GetDatum(0);

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -85,25 +86,26 @@ iomsg_table_has_its_types(const IoMsgTable *table, TupleDesc columns)
 	return true;
 }
 
+static bool
+has_or_needs_value(Form_pg_attribute column)
+{
+	return !column->attisdropped && (column->atthasdef || column->attnotnull);
+}
+
 /*
  * Does a column that we give no value have one of its own, or need one?
  */
 static bool
 has_other_values(const IoMsgTable *table, TupleDesc columns)
 {
-	bool		given[MaxHeapAttributeNumber] = {false};
+	int			others = 0;
 
-	for (int i = 0; i < table->ncolumns; i++)
-		given[table->places[i]] = true;
 	for (int i = 0; i < columns->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(columns, i);
-
-		if (!given[i] && !column->attisdropped &&
-			(column->atthasdef || column->attnotnull))
-			return true;
-	}
-	return false;
+		others += has_or_needs_value(TupleDescAttr(columns, i));
+	for (int i = 0; i < table->ncolumns; i++)
+		others -= has_or_needs_value(TupleDescAttr(columns,
+												   table->places[i]));
+	return others > 0;
 }
 
 /*
@@ -132,6 +134,47 @@ iomsg_table_takes_rows(const IoMsgTable *table, Relation relation)
 }
 
 /*
+ * Are they indexes of columns and of all rows, and is what must be unique so
+ * at once?
+ */
+static bool
+are_plain_indexes(const ResultRelInfo *target)
+{
+	for (int i = 0; i < target->ri_NumIndices; i++)
+	{
+		const		IndexInfo *info = target->ri_IndexRelationInfo[i];
+
+		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL ||
+			info->ii_ExclusionOps != NULL || !info->ii_ReadyForInserts ||
+			!target->ri_IndexRelationDescs[i]->rd_index->indimmediate)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Adds entries to plain indexes, as the server does it for its catalogs: that
+ * takes no state of the executor.
+ */
+static void
+insert_into_plain_indexes(ResultRelInfo *target, TupleTableSlot *row)
+{
+	for (int i = 0; i < target->ri_NumIndices; i++)
+	{
+		Relation	index = target->ri_IndexRelationDescs[i];
+		IndexInfo  *info = target->ri_IndexRelationInfo[i];
+		Datum		values[INDEX_MAX_KEYS];
+		bool		nulls[INDEX_MAX_KEYS];
+
+		FormIndexDatum(info, row, NULL, values, nulls);
+		(void) index_insert(index, values, nulls, &row->tts_tid,
+							target->ri_RelationDesc,
+							info->ii_Unique ? UNIQUE_CHECK_YES :
+							UNIQUE_CHECK_NO, false, info);
+	}
+}
+
+/*
  * Adds the entries of a row, or of its new version, to the indexes of its
  * table, of any kind.
  */
@@ -139,16 +182,22 @@ void
 iomsg_table_index(Relation relation, TupleTableSlot *row,
 				  bool only_summarizing)
 {
-	EState	   *state = CreateExecutorState();
 	ResultRelInfo *target = makeNode(ResultRelInfo);
+	EState	   *state = NULL;
 
 	InitResultRelInfo(target, relation, 1, NULL, 0);
 	ExecOpenIndices(target, false);
-	if (target->ri_NumIndices > 0)
+	if (!only_summarizing && are_plain_indexes(target))
+		insert_into_plain_indexes(target, row);
+	else
+	{
+		state = CreateExecutorState();
 		iomsg_compat_insert_index_tuples(target, row, state,
 										 only_summarizing);
+	}
 	ExecCloseIndices(target);
-	FreeExecutorState(state);
+	if (state)
+		FreeExecutorState(state);
 }
 
 /*
