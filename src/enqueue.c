@@ -9,14 +9,12 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
 
 #include "append.h"
 #include "encoding.h"
@@ -42,6 +40,8 @@ static IoMsgAppend outbox = {.table = {
 	{"session_role", TEXTOID}, {"status", TEXTOID}, {"attempts", INT2OID},
 	{"polls", INT2OID}}
 }};
+
+static IoMsgTable outbox_id_seq = {.name = "outbox_id_seq"};
 
 static IoMsgAppend message_body = {.table = {
 	.name = "body",
@@ -85,8 +85,7 @@ typedef struct NewRow
 static int64
 next_id(void)
 {
-	Oid			schema = get_namespace_oid("io_msg", false);
-	Oid			sequence = get_relname_relid("outbox_id_seq", schema);
+	Oid			sequence = iomsg_table_oid(&outbox_id_seq);
 
 	if (!OidIsValid(sequence))
 		ereport(ERROR,

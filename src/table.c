@@ -13,22 +13,74 @@
 #include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "compat_table.h"
 #include "table.h"
 
 /*
- * Where a column is in the table, from 0; the last place is tried first.
+ * Counts what this backend has heard of that may have changed a table or given
+ * its name to another one.
+ */
+static uint64 ddl_count = 0;
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	ddl_count++;
+}
+
+static void
+schema_changed(Datum arg, int cache, uint32 hash)
+{
+	ddl_count++;
+}
+
+/*
+ * The count of changes, from 1: what was found out since then is still so.
+ */
+static uint64
+count_ddl(void)
+{
+	if (ddl_count == 0)
+	{
+		CacheRegisterRelcacheCallback(relation_changed, 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, 0);
+		ddl_count = 1;
+	}
+	return ddl_count;
+}
+
+static Oid
+find(const char *name)
+{
+	return get_relname_relid(name, get_namespace_oid("io_msg", false));
+}
+
+/*
+ * The OID of a relation that is not opened here, a sequence for one, by its
+ * name; InvalidOid where there is none.
+ */
+Oid
+iomsg_table_oid(IoMsgTable *table)
+{
+	uint64		count = count_ddl();
+
+	if (table->ddl_seen != count)
+		table->relid = find(table->name);
+	table->ddl_seen = count;
+	return table->relid;
+}
+
+/*
+ * Where a column is in the table, from 0.
  */
 static int
-place_of(TupleDesc columns, const IoMsgColumn *column, int place)
+place_of(TupleDesc columns, const IoMsgColumn *column)
 {
-	if (place < columns->natts &&
-		strcmp(NameStr(TupleDescAttr(columns, place)->attname),
-			   column->name) == 0)
-		return place;
 	for (int i = 0; i < columns->natts; i++)
 	{
 		if (strcmp(NameStr(TupleDescAttr(columns, i)->attname),
@@ -49,16 +101,20 @@ place_of(TupleDesc columns, const IoMsgColumn *column, int place)
 Relation
 iomsg_table_open(IoMsgTable *table, LOCKMODE mode)
 {
-	Oid			schema = get_namespace_oid("io_msg", false);
-	Oid			relid = get_relname_relid(table->name, schema);
+	uint64		count = count_ddl();
 	Relation	relation;
 
-	if (!OidIsValid(relid))
+	if (table->ddl_seen != count)
+		table->relid = find(table->name);
+	if (!OidIsValid(table->relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"io_msg.%s\" does not exist",
 						table->name)));
-	relation = table_open(relid, mode);
+	relation = table_open(table->relid, mode);
+	/* Only once it is locked no change is on its way to us any more. */
+	if (table->ddl_seen == count_ddl())
+		return relation;
 	if (relation->rd_rel->relkind != RELKIND_RELATION ||
 		relation->rd_rel->relhassubclass)
 		ereport(ERROR,
@@ -67,7 +123,8 @@ iomsg_table_open(IoMsgTable *table, LOCKMODE mode)
 						"without partitions or children", table->name)));
 	for (int i = 0; i < table->ncolumns; i++)
 		table->places[i] = place_of(RelationGetDescr(relation),
-									&table->columns[i], table->places[i]);
+									&table->columns[i]);
+	table->ddl_seen = count;
 	return relation;
 }
 

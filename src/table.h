@@ -25,9 +25,14 @@ typedef struct IoMsgTable
 	int			nkeys;			/* the first ones are its key, or 0 */
 	int			ncolumns;
 	IoMsgColumn columns[IOMSG_TABLE_COLUMNS_MAX];
+
+	/* as it was found, good while ddl_seen is the count of changes */
+	uint64		ddl_seen;
+	Oid			relid;
 	int			places[IOMSG_TABLE_COLUMNS_MAX];	/* in the row, from 0 */
 } IoMsgTable;
 
+extern Oid	iomsg_table_oid(IoMsgTable *table);
 extern Relation iomsg_table_open(IoMsgTable *table, LOCKMODE mode);
 extern bool iomsg_table_has_its_types(const IoMsgTable *table,
 									  TupleDesc columns);

@@ -11,7 +11,10 @@
 #include "fiscal_code.h"
 #include "message.h"
 
-/* The countries that use IBANs and their lengths (SWIFT's registry). */
+/*
+ * The countries that use IBANs, in order, and their lengths (SWIFT's
+ * registry).
+ */
 static const char iban_lengths[] =
 	"AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22"
 	"DJ27DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18GR27GT28HR21"
@@ -84,7 +87,7 @@ iomsg_subject_has_email(const char *utf8, size_t len)
 static size_t
 find_iban_length(char first, char second)
 {
-	for (const char *p = iban_lengths; *p != '\0'; p += 4)
+	for (const char *p = iban_lengths; *p != '\0' && *p <= first; p += 4)
 	{
 		if (p[0] == first && p[1] == second)
 			return 10 * (size_t) (p[2] - '0') + (size_t) (p[3] - '0');
