@@ -137,6 +137,44 @@ CREATE TABLE regress_copy (LIKE io_msg.outbox INCLUDING ALL);
 INSERT INTO regress_copy SELECT * FROM io_msg.outbox;
 DROP TABLE regress_copy;
 
+-- whatever has a table's name, or a column's, is what is meant, until it is rolled back
+BEGIN;
+ALTER TABLE io_msg.pending RENAME TO regress_pending;
+CREATE TABLE io_msg.pending (LIKE io_msg.regress_pending INCLUDING ALL);
+ALTER TABLE io_msg.body RENAME body TO regress_body;
+ALTER TABLE io_msg.body ALTER regress_body DROP NOT NULL;
+ALTER TABLE io_msg.body ADD body json;
+SELECT io_enqueue_message('RSSMRA80A01H501U', 'Avviso TARI 2026', :md) AS id \gset
+SELECT (SELECT count(*) FROM io_msg.pending WHERE id = :id) AS here, (SELECT count(*) FROM io_msg.regress_pending WHERE id = :id) AS there;
+SELECT regress_body IS NULL AS not_here, body->>'fiscal_code' AS fiscal_code FROM io_msg.body WHERE id = :id;
+ROLLBACK;
+SELECT io_enqueue_message('RSSMRA80A01H501U', 'Avviso TARI 2026', :md) AS id \gset
+SELECT body->>'fiscal_code' AS fiscal_code FROM io_msg.body JOIN io_msg.pending USING (id) WHERE id = :id;
+
+-- a service is found also where its tables are not as io_msg made them
+CREATE ROLE regress_sender;
+SELECT io_grant('regress_sender', 'sender', service => 'tari');
+SET ROLE regress_sender;
+SELECT io_enqueue_message('RSSMRA80A01H501U', 'Avviso TARI 2026', :md, service => 'tari') > 0 AS named;
+RESET ROLE;
+BEGIN;
+ALTER TABLE io_msg.service DROP CONSTRAINT service_name_key;
+ALTER TABLE io_msg.service_role ENABLE ROW LEVEL SECURITY;
+ALTER TABLE io_msg.installation ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_sender;
+SELECT io_enqueue_message('RSSMRA80A01H501U', 'Avviso TARI 2026', :md, service => 'tari') > 0 AS named;
+SELECT io_enqueue_message('RSSMRA80A01H501U', 'Avviso TARI 2026', :md) > 0 AS meant;
+ROLLBACK;
+-- the only one, else the one named default
+INSERT INTO io_msg.service (name, paused) VALUES ('imu', true);
+SELECT io_enqueue_message('RSSMRA80A01H501U', 'Avviso TARI 2026', :md);
+INSERT INTO io_msg.service (name, paused) VALUES ('default', true);
+SELECT io_enqueue_message('RSSMRA80A01H501U', 'Avviso TARI 2026', :md) AS id \gset
+SELECT name FROM io_msg.service JOIN io_msg.outbox ON service_id = service.id WHERE outbox.id = :id;
+DELETE FROM io_msg.service WHERE name <> 'tari';
+DROP OWNED BY regress_sender;
+DROP ROLE regress_sender;
+
 -- read-only
 BEGIN READ ONLY;
 SELECT io_enqueue_message('RSSMRA80A01H501U', 'Avviso TARI 2026', :md);
