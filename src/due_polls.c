@@ -15,7 +15,19 @@
 
 #include "outbox_sql.h"
 #include "probe.h"
+#include "rows.h"
 #include "statement.h"
+
+static IoMsgTable poll_table = {
+	.name = "poll", .nkeys = 5, .ncolumns = 5,
+	.columns = {{"generation", INT8OID}, {"timeline", INT4OID},
+	{"service_id", INT4OID}, {"due_at", TIMESTAMPTZOID},
+	{"first_id", INT8OID}}
+};
+enum
+{
+	POLL_DUE_AT = 3, POLL_COLUMNS = 5
+};
 
 static IoMsgStatement peek_polls = {.sql = SQL_PEEK_POLLS, .nargs = 7,
 .types = {INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT8OID, INT4OID,
@@ -75,6 +87,59 @@ take_poll(Work *work, PollBatch *batch, Datum *v, bool *n)
 }
 
 /*
+ * When the first poll of a lane is due that has not been read, DT_NOEND if
+ * there is none.
+ */
+static TimestampTz
+first_due_at(IoMsgRows *polls, const Outbox *outbox, const Probe *probe,
+			 int lane)
+{
+	Datum		key[POLL_COLUMNS];
+	bool		isnull;
+
+	key[0] = Int64GetDatum(outbox->generation);
+	key[1] = Int32GetDatum(outbox->timeline);
+	key[2] = probe->service_ids[lane];
+	key[3] = probe->due_ats[lane];
+	key[4] = probe->ids[lane];
+	/* Those due at the time of the last one read, then later ones. */
+	for (int nequal = POLL_DUE_AT + 1; nequal >= POLL_DUE_AT; nequal--)
+	{
+		iomsg_rows_seek(polls, key, nequal, true);
+		if (iomsg_rows_next(polls))
+			return DatumGetTimestampTz(iomsg_rows_value(polls, POLL_DUE_AT,
+														&isnull));
+	}
+	return DT_NOEND;
+}
+
+/*
+ * Is any poll due?  Mostly none is, and to find that out takes a look at an
+ * index; the statement is long, and a worker that has just come would plan it
+ * before its first message leaves.
+ */
+static bool
+any_is_due(const Outbox *outbox, Probe *probe, TimestampTz now)
+{
+	IoMsgRows	polls;
+	bool		due = false;
+
+	if (!iomsg_rows_begin(&polls, &poll_table, CMD_SELECT))
+		return true;
+	for (int i = 0; i < probe->nlanes && !due; i++)
+	{
+		Lane	   *lane = &probe->services[i]->lanes[IOMSG_POLL_LANE];
+		TimestampTz due_at = first_due_at(&polls, outbox, probe, i);
+
+		due = due_at <= now;
+		if (!due)
+			lane->next_due = Min(lane->next_due, due_at);
+	}
+	iomsg_rows_end(&polls);
+	return due;
+}
+
+/*
  * Read which messages are to be asked about.
  */
 void
@@ -84,6 +149,8 @@ iomsg_probe_polls(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 	uint64		nrows;
 	PollBatch  *batch = NULL;
 
+	if (!any_is_due(outbox, probe, now))
+		return;
 	args[0] = iomsg_statement_array(probe->service_ids, NULL, probe->nlanes,
 									INT4OID);
 	args[1] = iomsg_statement_array(probe->due_ats, NULL, probe->nlanes,
