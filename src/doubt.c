@@ -15,6 +15,7 @@
 #include "doubt.h"
 #include "doubt_sql.h"
 #include "outbox.h"
+#include "rows.h"
 #include "statement.h"
 
 #define ATTEMPT_COLUMNS		9
@@ -35,6 +36,10 @@ static IoMsgStatement settle_verified = {.sql = SQL_SETTLE_VERIFIED,
 .types = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 TEXTARRAYOID, TEXTARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID,
 TIMESTAMPTZARRAYOID}};
+static IoMsgTable uncertain_table = {
+	.name = "uncertain", .nkeys = 1, .ncolumns = 1,
+	.columns = {{"id", INT8OID}}
+};
 static IoMsgStatement uncertain = {.sql = SQL_UNCERTAIN};
 static IoMsgStatement tell = {.sql = SQL_TELL_UNCERTAIN, .nargs = 1,
 .types = {INT8ARRAYOID}};
@@ -172,6 +177,23 @@ iomsg_doubt_write_verified(WorkItem **items, int nitems)
 }
 
 /*
+ * Is any message uncertain?  Mostly none is, and each worker that comes asks.
+ */
+static bool
+any_is_uncertain(void)
+{
+	IoMsgRows	rows;
+	bool		any;
+
+	if (!iomsg_rows_begin(&rows, &uncertain_table, CMD_SELECT))
+		return true;
+	iomsg_rows_seek(&rows, NULL, 0, false);
+	any = iomsg_rows_next(&rows);
+	iomsg_rows_end(&rows);
+	return any;
+}
+
+/*
  * How many messages are uncertain, and for how many seconds the oldest is.
  */
 int64
@@ -180,7 +202,8 @@ iomsg_doubt_count(int64 *oldest_s)
 	int64		count;
 	bool		isnull;
 
-	if (iomsg_statement_run(&uncertain, NULL, NULL) != 1)
+	if (!any_is_uncertain() ||
+		iomsg_statement_run(&uncertain, NULL, NULL) != 1)
 		return 0;
 	count = DatumGetInt64(iomsg_statement_value(0, 0, &isnull));
 	*oldest_s = DatumGetInt64(iomsg_statement_value(0, 1, &isnull));
