@@ -75,9 +75,9 @@ sub measure_idle
 
 sub rate_now
 {
-	my ($bench, $is_warm) = @_;
+	my ($bench) = @_;
 
-	return BenchDrain::run_io_msg($bench, ms => 0, in_flight => 50, is_warm => $is_warm)->{rate};
+	return BenchDrain::run_io_msg($bench, ms => 0, in_flight => 50, is_warm => 1)->{rate};
 }
 
 # Rows that were finished long ago.
@@ -140,10 +140,10 @@ sub measure_pinned
 	my $seconds = $ENV{BENCH_PINNED} // 60;
 	my $rate = 500;
 	my $name = "a snapshot pinned for $seconds s at $rate msg/s";
+	my $empty = $bench->another('empty');
 
 	$bench->empty;
-	rate_now($bench);
-	my $base = rate_now($bench, 1);
+	BenchDrain::warm_up($_, 0, 50) foreach $empty, $bench;
 	my $unpin = pin_snapshot($bench);
 	$bench->let_go;
 	feed($bench, $seconds * 0.9, $rate);
@@ -156,9 +156,11 @@ sub measure_pinned
 		clock_timestamp() - min(due_at)), 0) FROM io_msg.pending'));
 	$bench->wait_until_sent;
 	$bench->hold;
-	$figures->add("rate of a lot after that, $name", 'x', rate_now($bench, 1) / $base);
+	BenchDrain::note_ratio($bench, "rate of a lot after that, $name", sub { rate_now($bench) },
+		sub { BenchDrain::rate_of_lot($empty, 0, $bench->count(20000)) });
 	$unpin->();
 	$bench->empty;
+	$empty->drop;
 	return;
 }
 
@@ -171,13 +173,13 @@ sub measure_growth
 	my $queued = $bench->count($ENV{BENCH_QUEUED} // 100000, 5000);
 
 	my $empty = $bench->another('empty');
-	my $lot = sub { rate_now($bench, 1) };
+	my $lot = sub { rate_now($bench) };
 	my $base = sub { BenchDrain::rate_of_lot($empty, 0, $bench->count(20000)) };
 
 	$bench->empty;
 	BenchDrain::warm_up($_, 0, 50) foreach $empty, $bench;
 	my $unpin = pin_snapshot($bench);
-	rate_now($bench, 1) foreach 1 .. 2;
+	rate_now($bench) foreach 1 .. 2;
 	BenchDrain::note_ratio($bench, 'rate under a pinned snapshot, after two lots', $lot, $base);
 	$unpin->();
 	$bench->empty;
