@@ -23,13 +23,18 @@
 #include "rows.h"
 
 /*
- * Is an index unique, of all rows, and are its columns the table's key?
+ * Is an index unique, of all rows that our snapshots may want, and are its
+ * columns the table's key?
  */
 static bool
 is_of_key(const IoMsgTable *table, HeapTuple tuple)
 {
 	Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
 
+	if (index->indcheckxmin &&
+		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(tuple->t_data),
+							   TransactionXmin))
+		return false;
 	if (!index->indisunique || !index->indisvalid || !index->indimmediate ||
 		index->indnkeyatts != table->nkeys ||
 		!heap_attisnull(tuple, Anum_pg_index_indpred, NULL))
@@ -43,30 +48,53 @@ is_of_key(const IoMsgTable *table, HeapTuple tuple)
 }
 
 /*
+ * Does an index of the key have its columns in their own order?
+ */
+static bool
+has_key_order(const IoMsgTable *table, Relation relation, Relation index)
+{
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		if (index->rd_indoption[i] != 0 ||
+			index->rd_indcollation[i] !=
+			TupleDescAttr(RelationGetDescr(relation),
+						  table->places[i])->attcollation)
+			return false;
+	}
+	return true;
+}
+
+/*
  * The index of the table's key, NULL where there is none.
  */
 static Relation
 open_key(const IoMsgTable *table, Relation relation, LOCKMODE mode)
 {
 	List	   *indexes = RelationGetIndexList(relation);
-	Oid			found = InvalidOid;
+	Relation	found = NULL;
 	ListCell   *cell;
 
 	foreach(cell, indexes)
 	{
+		Oid			index = lfirst_oid(cell);
 		HeapTuple	tuple = SearchSysCache1(INDEXRELID,
-											ObjectIdGetDatum(lfirst_oid(cell)));
+											ObjectIdGetDatum(index));
+		bool		fits;
 
 		if (!HeapTupleIsValid(tuple))
 			continue;
-		if (is_of_key(table, tuple))
-			found = lfirst_oid(cell);
+		fits = is_of_key(table, tuple);
 		ReleaseSysCache(tuple);
-		if (OidIsValid(found))
+		if (!fits)
+			continue;
+		found = index_open(index, mode);
+		if (has_key_order(table, relation, found))
 			break;
+		index_close(found, mode);
+		found = NULL;
 	}
 	list_free(indexes);
-	return OidIsValid(found) ? index_open(found, mode) : NULL;
+	return found;
 }
 
 static bool

@@ -74,10 +74,12 @@ may_leave(Work *work, const Service *service, bool polls, int64 now_us)
 {
 	if (!iomsg_work_may_send(service))
 		return false;
-	return service->dry_run ||
-		(service->account->budget > 0 &&
-		 iomsg_work_paused_until(service, now_us) == 0 &&
-		 (polls || !iomsg_work_tries_one(work, service)));
+	/* One that only tries out finishes its messages, and asks for nothing. */
+	if (service->dry_run)
+		return !polls;
+	return service->account->budget > 0 &&
+		iomsg_work_paused_until(service, now_us) == 0 &&
+		(polls || !iomsg_work_tries_one(work, service));
 }
 
 static bool
@@ -158,17 +160,18 @@ next_below(Work *work, int limit, bool polls, int64 now_us)
  * connections are free.  NULL when there is none.
  *
  * However much of a service is queued and however slowly it is answered, it
- * has no more than its share while another wants connections.  What nobody
- * within its share wants is for all, but no service gets another one unless it
- * has less than three times as many as are left.
+ * gets another connection only while it has less than three times as many as
+ * are left, so that one that comes later finds some; and those come first that
+ * have less than their share.
  */
 WorkItem *
 iomsg_work_next(Work *work, bool polls, int room, int64 now_us)
 {
-	WorkItem   *item = next_below(work, work->share, polls, now_us);
+	int			limit = work->nservices == 1 ? PG_INT32_MAX : 3 * room;
+	WorkItem   *item = next_below(work, Min(work->share, limit), polls,
+								  now_us);
 
 	if (item == NULL)
-		item = next_below(work, work->nservices == 1 ? PG_INT32_MAX : 3 * room,
-						  polls, now_us);
+		item = next_below(work, limit, polls, now_us);
 	return item;
 }

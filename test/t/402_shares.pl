@@ -11,7 +11,7 @@ use Test::More;
 use IoMsgFlow;
 use IoMsgTest;
 
-my $node = flow_node('shares', 'io_msg.max_in_flight' => 12);
+my $node = flow_node('shares', 'io_msg.max_in_flight' => 16);
 my $io = start_sandbox(quota => 0);
 my @well = map { "well$_" } 1 .. 3;
 my $each = 60;
@@ -37,13 +37,28 @@ $io->release;
 wait_until($node, "SELECT count(*) = 4 * $each FROM io_msg.outbox WHERE status = 'sent'", 'all are sent');
 settle_requests($io);
 
-# While the others had much left: twelve connections for four services.
+# While the others had much left: sixteen connections for four services.
 my @posts = sort { $a->{real_us} <=> $b->{real_us} } grep { $_->{path} eq 'message' } $io->journal;
 my @others = grep { $_->{service} ne 'silent' } @posts;
 my $late = $others[ int(0.7 * @others) ]{real_us};
 my $silent = grep { $_->{service} eq 'silent' && $_->{real_us} < $late } @posts;
 cmp_ok($silent, '>=', 1, 'the silent service had its turn');
-cmp_ok($silent, '<=', 3, 'and its share');
+cmp_ok($silent, '<=', 4, 'and its share');
+
+# One that is silent alone has three quarters; another that comes leaves some, too.
+$io->fault(kind => 'hang', service => $_, path => 'message') foreach 'silent', 'well1';
+foreach my $case ([ 'silent', 12 ], [ 'well1', 15 ])
+{
+	my ($service, $taken) = @$case;
+
+	enqueue_many($node, $n + 1, $n + $each, service => $service);
+	$n += $each;
+	ok(poll_until(sub { $io->stats->{in_flight} >= $taken }), "$service waits for its answers");
+}
+wait_for_status($node, enqueue($node, ++$n, service => 'well2'), 'sent');
+$io->clear_faults;
+$io->release;
+wait_until($node, "SELECT count(*) = $n FROM io_msg.outbox WHERE status = 'sent'", 'all are sent');
 
 log_is_clean($node);
 $node->stop;
