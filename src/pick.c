@@ -129,14 +129,13 @@ iomsg_turn_pick(Turn *turn, int64 now_us)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			connections = Min(iomsg_max_in_flight, turn->max_in_flight);
-	int			room;
+	int			room = connections - iomsg_turn_open_items(turn);
 	int			done = 0;
 	WorkItem   *item;
 
 	if (!iomsg_turn_may_begin(turn))
 		return;
-	room = connections -
-		iomsg_work_share_out(&turn->work, connections, now_us);
+	iomsg_work_share_out(&turn->work, connections, now_us);
 	/* Those finished without a call are written in one go, too. */
 	while (room > 0 && done < 4 * iomsg_max_in_flight &&
 		   (item = iomsg_work_next(&turn->work, false, room,

@@ -67,6 +67,28 @@ take_from_service(Work *work, Service *service, bool polls)
 }
 
 /*
+ * After too many answers that decide nothing one message at a time goes, until
+ * one decides: is there one on its way?
+ */
+static bool
+tries_one(Work *work, const Service *service)
+{
+	dlist_iter	iter;
+
+	if (service->unknown_in_row < IOMSG_UNKNOWN_MAX)
+		return false;
+	dlist_foreach(iter, &work->active)
+	{
+		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
+
+		if (item->service == service && item->kind == ITEM_MESSAGE &&
+			item->state != ITEM_DONE)
+			return true;
+	}
+	return false;
+}
+
+/*
  * May a call of this service leave now, if there is a connection for it?
  */
 static bool
@@ -79,13 +101,13 @@ may_leave(Work *work, const Service *service, bool polls, int64 now_us)
 		return !polls;
 	return service->account->budget > 0 &&
 		iomsg_work_paused_until(service, now_us) == 0 &&
-		(polls || !iomsg_work_tries_one(work, service));
+		(polls || !tries_one(work, service));
 }
 
 static bool
 wants_connections(Work *work, const Service *service, int64 now_us)
 {
-	if (service->dry_run || !may_leave(work, service, true, now_us))
+	if (!may_leave(work, service, true, now_us))
 		return false;
 	for (int i = 0; i < IOMSG_LANES; i++)
 	{
@@ -99,12 +121,11 @@ wants_connections(Work *work, const Service *service, int64 now_us)
  * Share the connections out among the services that have calls under way or
  * that want to begin some.  One of them alone may have three quarters, two
  * three sevenths each, and so on: what is left is there for a service that
- * comes later.  Returns how many connections are taken.
+ * comes later.
  */
-int
+void
 iomsg_work_share_out(Work *work, int connections, int64 now_us)
 {
-	int			taken = 0;
 	int			sharing = 0;
 	dlist_iter	iter;
 
@@ -114,10 +135,8 @@ iomsg_work_share_out(Work *work, int connections, int64 now_us)
 	{
 		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
 
-		if (item->state == ITEM_DONE)
-			continue;
-		item->service->under_way++;
-		taken++;
+		if (item->state != ITEM_DONE)
+			item->service->under_way++;
 	}
 	for (int i = 0; i < work->nservices; i++)
 	{
@@ -126,7 +145,6 @@ iomsg_work_share_out(Work *work, int connections, int64 now_us)
 			sharing++;
 	}
 	work->share = (3 * connections + 3 * sharing) / (3 * sharing + 1);
-	return taken;
 }
 
 /*

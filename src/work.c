@@ -99,28 +99,6 @@ iomsg_work_paused_until(const Service *service, int64 now_us)
 }
 
 /*
- * After too many answers that decide nothing one message at a time goes, until
- * one decides: is there one on its way?
- */
-bool
-iomsg_work_tries_one(Work *work, const Service *service)
-{
-	dlist_iter	iter;
-
-	if (service->unknown_in_row < IOMSG_UNKNOWN_MAX)
-		return false;
-	dlist_foreach(iter, &work->active)
-	{
-		const WorkItem *item = dlist_container(WorkItem, node, iter.cur);
-
-		if (item->service == service && item->kind == ITEM_MESSAGE &&
-			item->state != ITEM_DONE)
-			return true;
-	}
-	return false;
-}
-
-/*
  * The item is done, and that is to be written.  Where IO may have accepted an
  * earlier request for it, nothing but another try or an id settles that.
  */

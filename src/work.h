@@ -100,7 +100,6 @@ extern void iomsg_work_init(Work *work);
 extern Service *iomsg_work_service(Work *work, int32 id);
 extern bool iomsg_work_may_send(const Service *service);
 extern int64 iomsg_work_paused_until(const Service *service, int64 now_us);
-extern bool iomsg_work_tries_one(Work *work, const Service *service);
 extern void iomsg_work_finish(WorkItem *item, const char *status,
 							  const char *reason);
 extern void iomsg_work_not_sent(WorkItem *item, const char *reason,
@@ -110,7 +109,7 @@ extern void iomsg_work_probe_all(Work *work, TimestampTz from);
 extern void iomsg_work_probe_due(Work *work, TimestampTz now);
 extern WorkItem *iomsg_work_add(Work *work, Service *service, int lane,
 							int64 id);
-extern int	iomsg_work_share_out(Work *work, int connections, int64 now_us);
+extern void iomsg_work_share_out(Work *work, int connections, int64 now_us);
 extern WorkItem *iomsg_work_next(Work *work, bool polls, int room,
 								 int64 now_us);
 extern void iomsg_work_return(Work *work, WorkItem *item);
