@@ -12,7 +12,6 @@ use strict;
 use warnings FATAL => 'all';
 
 use IO::Socket::INET;
-use Time::HiRes qw(sleep);
 
 use BenchRun;
 
@@ -22,17 +21,14 @@ my $IN_FLIGHT = 50;
 sub prepare
 {
 	my ($bench) = @_;
-	my $fair = $bench->{fair} //= $bench->another('fair', map { "fair$_" } 1 .. $SERVICES);
+	my @names = map { "fair$_" } 1 .. $SERVICES;
+	my $fair = $bench->{fair};
 
-	return $fair if $fair->{is_ready}++;
-	$fair->{server}->sql("INSERT INTO io_msg.account (name, base_url, quota_calls, quota_period)
-			SELECT 'fair' || g, '" . $bench->{far}->base_url(50) . "', 4096, '10 ms'
-			FROM generate_series(1, $SERVICES) AS g;
-		INSERT INTO io_msg.service (name, account, profile_max_age, paused)
-			SELECT 'fair' || g, 'fair' || g, '10 days', true FROM generate_series(1, $SERVICES) AS g;
-		INSERT INTO io_msg.profile (service_id, fiscal_code, \"exists\", sender_allowed, checked_at)
-			SELECT s.id, p.fiscal_code, true, true, now() FROM io_msg.service AS s, people.person AS p
-			WHERE s.name ~ '^fair' AND p.n <= 1000");
+	return $fair if $fair;
+	$fair = $bench->{fair} = $bench->another('fair', @names);
+	$fair->set_far(50);
+	$fair->add_services($_, 1000, $_) foreach @names;
+	$fair->hold('^fair');
 	return $fair;
 }
 
@@ -56,10 +52,10 @@ sub rate_of_nine
 
 	$server->set('io_msg.max_in_flight' => $IN_FLIGHT);
 	$server->end_drainer;
-	$server->sql("UPDATE io_msg.account SET base_url = '$url' WHERE name = 'fair$SERVICES'");
+	$fair->set_base_url("fair$SERVICES", $url);
 	$server->sql("SELECT count(io_enqueue_message(p.fiscal_code, '$BenchRun::SUBJECT', '$BenchRun::MARKDOWN',
 		service => 'fair' || g)) FROM generate_series(1, $SERVICES) AS g, people.person AS p WHERE p.n <= $each");
-	$server->sql("UPDATE io_msg.service SET paused = false WHERE name ~ '^fair'");
+	$fair->let_go('^fair');
 	$server->set('io_msg.enabled' => 'on');
 	$server->wait_for("SELECT NOT EXISTS (SELECT FROM io_msg.outbox AS o JOIN io_msg.service AS s
 		ON s.id = o.service_id WHERE o.status <> 'sent' AND $nine)", 300);
@@ -72,7 +68,7 @@ sub rate_of_nine
 	$server->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 		WHERE backend_type = 'io_msg drainer' AND datname = current_database()");
 	$server->end_drainer;
-	$server->sql("UPDATE io_msg.service SET paused = true WHERE name ~ '^fair'");
+	$fair->hold('^fair');
 	$fair->empty;
 	return $rate;
 }

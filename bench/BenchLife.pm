@@ -171,7 +171,6 @@ sub measure_growth
 	my ($server, $figures) = @$bench{qw(server figures)};
 	my $old = $bench->count(500000, 20000);
 	my $queued = $bench->count($ENV{BENCH_QUEUED} // 100000, 5000);
-
 	my $empty = $bench->another('empty');
 	my $lot = sub { rate_now($bench) };
 	my $base = sub { BenchDrain::rate_of_lot($empty, 0, $bench->count(20000)) };

@@ -38,16 +38,6 @@ sub preloads
 	return [ grep { -e "$libraries/$_.so" } 'pg_net' ];
 }
 
-# Ends it.
-sub drop
-{
-	my ($self) = @_;
-
-	$self->{server}->end_drainer;
-	$self->{server}->sql("DROP DATABASE $self->{server}{db}", 'postgres');
-	return;
-}
-
 # A size, scaled, but never below the least that means anything.
 sub count
 {
@@ -134,6 +124,16 @@ sub another
 	return $other;
 }
 
+# Ends what another() made.
+sub drop
+{
+	my ($self) = @_;
+
+	$self->{server}->end_drainer;
+	$self->{server}->sql("DROP DATABASE $self->{server}{db}", 'postgres');
+	return;
+}
+
 # The body that the plain programs send.
 sub write_body
 {
@@ -164,32 +164,70 @@ sub enqueue_sql
 	  . "FROM people.person WHERE n <= $count";
 }
 
-# Where the service's calls go: the far end's place with so much latency.
+# Where the calls of an account go.
+sub set_base_url
+{
+	my ($self, $account, $url) = @_;
+
+	$self->{server}->sql("UPDATE io_msg.account SET base_url = '$url' WHERE name = '$account'");
+	return;
+}
+
+# The far end's place with so much latency, for the usual account.
 sub set_far
 {
 	my ($self, $ms, $tls) = @_;
 
-	$self->{server}->sql("UPDATE io_msg.account SET base_url = '" . $self->{far}->base_url($ms, $tls)
-		  . "' WHERE name = 'far'");
+	$self->set_base_url('far', $self->{far}->base_url($ms, $tls));
 	return;
 }
 
-# Has the service wait, or go on.  The worker stays, with its plans and its
-# connections; it would leave where io_msg.enabled is off.
+# More services of an account, made if need be after the usual one; of so many
+# people their profiles are known.
+sub add_services
+{
+	my ($self, $account, $people, @names) = @_;
+	my $list = join ', ', map { "'$_'" } @names;
+
+	$self->{server}->sql(<<"SQL");
+INSERT INTO io_msg.account (name, base_url, quota_calls, quota_period)
+	SELECT '$account', base_url, quota_calls, quota_period FROM io_msg.account WHERE name = 'far'
+	ON CONFLICT DO NOTHING;
+INSERT INTO io_msg.service (name, account, profile_max_age)
+	SELECT name, '$account', '10 days' FROM unnest(ARRAY[$list]) AS name;
+INSERT INTO io_msg.profile (service_id, fiscal_code, "exists", sender_allowed, checked_at)
+	SELECT s.id, p.fiscal_code, true, true, now() FROM io_msg.service AS s, people.person AS p
+	WHERE s.name IN ($list) AND p.n <= $people;
+SQL
+	return;
+}
+
+# Has services wait, or go on: the usual one, or those whose names match.  The
+# worker stays, with its plans and its connections; it would leave where
+# io_msg.enabled is off.
 sub hold
 {
-	my ($self) = @_;
+	my ($self, $which) = @_;
 
-	$self->{server}->sql("UPDATE io_msg.service SET paused = true WHERE name = 'bench'");
+	$self->_set_paused('true', $which);
 	sleep(0.2);
 	return;
 }
 
 sub let_go
 {
-	my ($self) = @_;
+	my ($self, $which) = @_;
 
-	$self->{server}->sql("UPDATE io_msg.service SET paused = false WHERE name = 'bench'");
+	$self->_set_paused('false', $which);
+	return;
+}
+
+sub _set_paused
+{
+	my ($self, $paused, $which) = @_;
+
+	$which //= '^bench$';
+	$self->{server}->sql("UPDATE io_msg.service SET paused = $paused WHERE name ~ '$which'");
 	return;
 }
 

@@ -25,36 +25,13 @@ my $DATABASES = 4;
 sub rate_of_some
 {
 	my ($count, $which, @benches) = @_;
-	my $far = $benches[0]{far};
-	my ($base) = $far->counted;
-	my $pause = sub {
-		$_->{server}->sql("UPDATE io_msg.service SET paused = $_[0] WHERE name ~ '$which'") foreach @benches;
-	};
+	my ($base) = $benches[0]{far}->counted;
 
-	$pause->('false');
+	$_->let_go($which) foreach @benches;
 	my $rate = $benches[0]->watch($base, $count);
-	$pause->('true');
+	$_->hold($which) foreach @benches;
 	$_->{server}->wait_for("SELECT in_flight = '{}' FROM io_msg.drainer") foreach @benches;
 	return $rate;
-}
-
-# A service of which nobody waits for the profiles.
-sub add_services
-{
-	my ($bench, $account, $people, @names) = @_;
-	my $list = join ', ', map { "'$_'" } @names;
-
-	$bench->{server}->sql(<<"SQL");
-INSERT INTO io_msg.account (name, base_url, quota_calls, quota_period)
-	SELECT '$account', base_url, quota_calls, quota_period FROM io_msg.account WHERE name = 'far'
-	ON CONFLICT DO NOTHING;
-INSERT INTO io_msg.service (name, account, profile_max_age)
-	SELECT name, '$account', '10 days' FROM unnest(ARRAY[$list]) AS name;
-INSERT INTO io_msg.profile (service_id, fiscal_code, "exists", sender_allowed, checked_at)
-	SELECT s.id, p.fiscal_code, true, true, now() FROM io_msg.service AS s, people.person AS p
-	WHERE s.name IN ($list) AND p.n <= $people;
-SQL
-	return;
 }
 
 # Queues COUNT messages, a million in a transaction.
@@ -114,7 +91,7 @@ sub measure_queue
 	my $worker;
 
 	BenchDrain::warm_up($bench, 0, 50);
-	add_services($much, 'trickle', 1001, 'trickle');
+	$much->add_services('trickle', 1001, 'trickle');
 	$much->hold;
 	note_trickle_beside_filling($much, $count, $trickle);
 	$bench->{server}->sql('CHECKPOINT');
@@ -142,9 +119,9 @@ sub measure_services
 	my $each = $bench->count(20, 5);
 	my $count = $each * $SERVICES;
 
-	add_services($many, 'far', $each, @names);
+	$many->add_services('far', $each, @names);
 	BenchDrain::warm_up($many, 0, 50);
-	$many->{server}->sql("UPDATE io_msg.service SET paused = true");
+	$many->hold('.');
 	BenchDrain::note_ratio($bench, "rate with $SERVICES services, of one", sub {
 			$many->{server}->sql("SELECT count(io_enqueue_message(p.fiscal_code, '$BenchRun::SUBJECT',
 				'$BenchRun::MARKDOWN', service => 'many' || g))

@@ -20,7 +20,7 @@ sub time_messages
 	my $sql = "SELECT io_enqueue_message(fiscal_code, '$BenchRun::SUBJECT', '$BenchRun::MARKDOWN', "
 	  . "service => '$service') FROM people.person WHERE n = (SELECT 1 + (random() * 1000)::int)";
 
-	$server->sql("UPDATE io_msg.account SET base_url = 'http://127.0.0.1:$port/api/v1' WHERE name = '$account'");
+	$bench->set_base_url($account, "http://127.0.0.1:$port/api/v1");
 	my @lines = BenchServer::output_of("$bench->{bin}/wake",
 		"host=$server->{socket} dbname=$server->{db} user=postgres", $port, $count + 1, $interval_ms, $sql, @before);
 	shift @lines;    # the first has to connect
