@@ -276,8 +276,9 @@ iomsg_rows_lock(IoMsgRows *rows)
 }
 
 /*
- * Updates the columns from the first-th of the table's description on in the
- * row that was found and locked; rows->updated is where that stands now.
+ * Updates the columns from the first-th of the table's description on, which
+ * are none of its key, in the row that was found and locked; rows->updated is
+ * where that stands now.
  */
 void
 iomsg_rows_update(IoMsgRows *rows, int first, const Datum *values,
@@ -287,6 +288,7 @@ iomsg_rows_update(IoMsgRows *rows, int first, const Datum *values,
 	TupleDesc	columns = RelationGetDescr(rows->relation);
 	IoMsgIndexUpdate indexes;
 
+	Assert(first >= rows->table->nkeys);
 	changed = table_slot_create(rows->relation, NULL);
 	slot_getallattrs(rows->row);
 	memcpy(changed->tts_values, rows->row->tts_values,
@@ -303,6 +305,7 @@ iomsg_rows_update(IoMsgRows *rows, int first, const Datum *values,
 							  GetActiveSnapshot(), &indexes);
 	if (indexes != IOMSG_INDEXES_NONE)
 		iomsg_table_index(rows->relation, changed,
+						  RelationGetRelid(rows->index),
 						  indexes != IOMSG_INDEXES_ALL);
 	rows->updated = changed->tts_tid;
 	ExecDropSingleTupleTableSlot(changed);

@@ -214,29 +214,36 @@ are_plain_indexes(const ResultRelInfo *target)
  * takes no state of the executor.
  */
 static void
-insert_into_plain_indexes(ResultRelInfo *target, TupleTableSlot *row)
+insert_into_plain_indexes(ResultRelInfo *target, TupleTableSlot *row,
+						  Oid same)
 {
 	for (int i = 0; i < target->ri_NumIndices; i++)
 	{
 		Relation	index = target->ri_IndexRelationDescs[i];
 		IndexInfo  *info = target->ri_IndexRelationInfo[i];
+		bool		unchanged = RelationGetRelid(index) == same;
 		Datum		values[INDEX_MAX_KEYS];
 		bool		nulls[INDEX_MAX_KEYS];
 
 		FormIndexDatum(info, row, NULL, values, nulls);
 		(void) index_insert(index, values, nulls, &row->tts_tid,
 							target->ri_RelationDesc,
-							info->ii_Unique ? UNIQUE_CHECK_YES :
-							UNIQUE_CHECK_NO, false, info);
+							info->ii_Unique && !unchanged ? UNIQUE_CHECK_YES :
+							UNIQUE_CHECK_NO, unchanged, info);
 	}
 }
 
 /*
  * Adds the entries of a row, or of its new version, to the indexes of its
  * table, of any kind.
+ *
+ * A new version may name a unique index, else InvalidOid, in which it has the
+ * key of the version before, which this transaction has locked.  Then no other
+ * row can have that key, and to look for one would mean to go through all the
+ * versions that an old snapshot keeps.
  */
 void
-iomsg_table_index(Relation relation, TupleTableSlot *row,
+iomsg_table_index(Relation relation, TupleTableSlot *row, Oid same,
 				  bool only_summarizing)
 {
 	ResultRelInfo *target = makeNode(ResultRelInfo);
@@ -245,7 +252,7 @@ iomsg_table_index(Relation relation, TupleTableSlot *row,
 	InitResultRelInfo(target, relation, 1, NULL, 0);
 	ExecOpenIndices(target, false);
 	if (!only_summarizing && are_plain_indexes(target))
-		insert_into_plain_indexes(target, row);
+		insert_into_plain_indexes(target, row, same);
 	else
 	{
 		state = CreateExecutorState();
@@ -276,7 +283,7 @@ iomsg_table_insert(IoMsgTable *table, Relation relation, const Datum *values,
 	}
 	ExecStoreVirtualTuple(row);
 	table_tuple_insert(relation, row, GetCurrentCommandId(true), 0, NULL);
-	iomsg_table_index(relation, row, false);
+	iomsg_table_index(relation, row, InvalidOid, false);
 	ExecDropSingleTupleTableSlot(row);
 	CommandCounterIncrement();
 }

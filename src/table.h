@@ -43,7 +43,7 @@ extern void iomsg_table_insert(IoMsgTable *table, Relation relation,
 							   const Datum *values, const bool *nulls);
 
 extern void iomsg_table_index(Relation relation, TupleTableSlot *row,
-							  bool only_summarizing);
+							  Oid same, bool only_summarizing);
 extern bool iomsg_table_text_is(Datum datum, const char *word);
 
 #endif							/* IOMSG_TABLE_H */

@@ -69,6 +69,13 @@ note(sprintf('%d messages: %.2f s, with an old transaction %s s', $messages, $fr
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity
 	WHERE backend_type = 'io_msg drainer' AND backend_xmin IS NOT NULL AND state <> 'active'}), 0,
 	'the worker itself pins nothing');
+is($node->safe_psql('postgres', "SELECT n_tup_upd > n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'io_msg.drainer'::regclass"), 't',
+	"versions of the worker's row have entries of their own");
+$node->safe_psql('postgres', q{CREATE EXTENSION amcheck;
+	SELECT bt_index_check(indexrelid, true) FROM pg_index JOIN pg_class ON oid = indexrelid WHERE relnamespace = 'io_msg'::regnamespace});
+pass('each row is in its indexes');
+my (undef, undef, $err) = $node->psql('postgres', 'INSERT INTO io_msg.drainer (slot, epoch) VALUES (0, 0)');
+like($err, qr/duplicate key value violates unique constraint "drainer_pkey"/, 'once');
 $old->query_safe('COMMIT');
 $old->quit;
 is($io->stats->{accepted}, 3 * $people + 3 * $messages, 'all were accepted');
