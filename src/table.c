@@ -10,9 +10,12 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "nodes/makefuncs.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -54,12 +57,6 @@ count_ddl(void)
 	return ddl_count;
 }
 
-static Oid
-find(const char *name)
-{
-	return get_relname_relid(name, get_namespace_oid("io_msg", false));
-}
-
 /*
  * The OID of a relation that is not opened here, a sequence for one, by its
  * name; InvalidOid where there is none.
@@ -70,7 +67,8 @@ iomsg_table_oid(IoMsgTable *table)
 	uint64		count = count_ddl();
 
 	if (table->ddl_seen != count)
-		table->relid = find(table->name);
+		table->relid = get_relname_relid(table->name,
+										 get_namespace_oid("io_msg", false));
 	table->ddl_seen = count;
 	return table->relid;
 }
@@ -95,28 +93,41 @@ place_of(TupleDesc columns, const IoMsgColumn *column)
 }
 
 /*
+ * Opens a table that nobody has changed since we found it; NULL for others.
+ */
+static Relation
+open_as_found(const IoMsgTable *table, LOCKMODE mode)
+{
+	Relation	relation;
+
+	if (table->ddl_seen != count_ddl() || !OidIsValid(table->relid))
+		return NULL;
+	relation = try_relation_open(table->relid, mode);
+	/* Only once it is locked no change is on its way to us any more. */
+	if (relation == NULL || table->ddl_seen == count_ddl())
+		return relation;
+	table_close(relation, mode);
+	return NULL;
+}
+
+/*
  * Opens a table by its name and finds its columns.  io_msg's statements name
  * rows by their place, which is one row's only in a single table.
  */
 Relation
 iomsg_table_open(IoMsgTable *table, LOCKMODE mode)
 {
-	uint64		count = count_ddl();
-	Relation	relation;
+	Relation	relation = open_as_found(table, mode);
+	uint64		count;
 
-	if (table->ddl_seen != count)
-		table->relid = find(table->name);
-	if (!OidIsValid(table->relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"io_msg.%s\" does not exist",
-						table->name)));
-	relation = table_open(table->relid, mode);
-	/* Only once it is locked no change is on its way to us any more. */
-	if (table->ddl_seen == count_ddl())
+	if (relation != NULL)
 		return relation;
+	relation = table_openrv(makeRangeVar(pstrdup("io_msg"),
+										 pstrdup(table->name), -1), mode);
+	count = count_ddl();
 	if (relation->rd_rel->relkind != RELKIND_RELATION ||
-		relation->rd_rel->relhassubclass)
+		(relation->rd_rel->relhassubclass &&
+		 find_inheritance_children(RelationGetRelid(relation), NoLock) != NIL))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("table \"io_msg.%s\" must be an ordinary table "
@@ -124,6 +135,7 @@ iomsg_table_open(IoMsgTable *table, LOCKMODE mode)
 	for (int i = 0; i < table->ncolumns; i++)
 		table->places[i] = place_of(RelationGetDescr(relation),
 									&table->columns[i]);
+	table->relid = RelationGetRelid(relation);
 	table->ddl_seen = count;
 	return relation;
 }
