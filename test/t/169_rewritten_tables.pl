@@ -1,5 +1,6 @@
 # A table that is rewritten while the worker waits for it looks empty to whoever
-# looked too early; columns that others have added get values of their own.
+# looked too early; columns that others have added get values of their own; an
+# index in another order, or by another collation, is not the key's.
 
 use strict;
 use warnings FATAL => 'all';
@@ -54,6 +55,21 @@ my ($rc, undef, $err) = $node->psql('postgres', "SELECT io_enqueue_message('" . 
 like($err, qr/table "io_msg\.pending" must be an ordinary table without partitions or children/, 'a table with children is refused');
 sql('DROP TABLE child');
 wait_for_status($node, $_, 'sent') foreach enqueue_some(1);
+
+# The key's index, made anew in another order: what is due later comes first.
+sql('ALTER TABLE io_msg.pending DROP CONSTRAINT pending_pkey;
+	CREATE UNIQUE INDEX pending_pkey ON io_msg.pending (generation, timeline, service_id, priority, due_at DESC, id)');
+sql("SELECT io_enqueue_message('" . fiscal_code(998) . "', 'Avviso di pagamento', repeat('m', 80), send_after => now() + '1 hour'::interval)");
+wait_for_status($node, $_, 'sent') foreach enqueue_some(1);
+sql('CREATE DATABASE utf8 TEMPLATE template0 ENCODING \'UTF8\'');
+$node->safe_psql('utf8', q{CREATE EXTENSION io_msg; INSERT INTO io_msg.service (name, paused) VALUES ('tari', true);
+	CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+	ALTER TABLE io_msg.service DROP CONSTRAINT service_name_key;
+	CREATE UNIQUE INDEX service_name_key ON io_msg.service (name COLLATE any_case)});
+my $enqueue = "SELECT io_enqueue_message('" . fiscal_code(999) . "', 'Avviso di pagamento', repeat('m', 80), service =>";
+($rc, undef, $err) = $node->psql('utf8', "$enqueue 'TARI')");
+like($err, qr/there is no such service/, 'names of services differ by case');
+like($node->safe_psql('utf8', "$enqueue 'tari')"), qr/^\d+$/, 'the service is found by its own');
 my %times;
 $times{ $_->{fiscal_code} }++ foreach $io->ledger;
 is_deeply([ grep { $times{$_} > 1 } keys %times ], [], 'nothing was accepted twice');
