@@ -62,11 +62,10 @@ lanes_wait(const Turn *turn)
 	{
 		const Service *service = turn->work.services[i];
 
-		if (!iomsg_work_may_send(service))
-			continue;
 		for (int j = 0; j < IOMSG_LANES; j++)
 		{
-			if (service->lanes[j].probe && service->lanes[j].nitems == 0)
+			if (service->lanes[j].probe && service->lanes[j].nitems == 0 &&
+				iomsg_work_lane_moves(service, j))
 				return true;
 		}
 	}

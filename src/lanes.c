@@ -134,11 +134,12 @@ iomsg_work_next_due(const Work *work)
 	{
 		const Service *service = work->services[i];
 
-		if (!iomsg_work_may_send(service))
-			continue;
 		for (int j = 0; j < IOMSG_LANES; j++)
-			next = Min(next, Min(service->lanes[j].next_due,
-								 service->lanes[j].reread_at));
+		{
+			if (iomsg_work_lane_moves(service, j))
+				next = Min(next, Min(service->lanes[j].next_due,
+									 service->lanes[j].reread_at));
+		}
 	}
 	return next;
 }
@@ -174,12 +175,11 @@ iomsg_work_has_waiting(Work *work, int64 now_us, int64 *when_us)
 		const Service *service = work->services[i];
 		int64		until;
 
-		if (!iomsg_work_may_send(service))
-			continue;
 		until = blocked_until(service, now_us);
 		for (int j = 0; j < IOMSG_LANES; j++)
 		{
-			if (service->lanes[j].nitems == 0)
+			if (service->lanes[j].nitems == 0 ||
+				!iomsg_work_lane_moves(service, j))
 				continue;
 			any = true;
 			if (until != 0)

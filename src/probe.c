@@ -55,11 +55,10 @@ collect_lanes(Probe *probe, Work *work, bool polls)
 	{
 		Service    *service = work->services[i];
 
-		if (!iomsg_work_may_send(service))
-			continue;
 		for (int j = 0; j < IOMSG_LANES; j++)
 		{
 			if ((j == IOMSG_POLL_LANE) == polls &&
+				iomsg_work_lane_moves(service, j) &&
 				service->lanes[j].probe &&
 				service->lanes[j].nitems <
 				(service->lanes[j].stuck ? LANE_STUCK : LANE_LOW) &&

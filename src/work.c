@@ -64,6 +64,17 @@ iomsg_work_may_send(const Service *service)
 }
 
 /*
+ * May anything be done about the rows of a lane?  A service that only tries
+ * out finishes its messages, and asks for nothing.
+ */
+bool
+iomsg_work_lane_moves(const Service *service, int lane)
+{
+	return iomsg_work_may_send(service) &&
+		!(service->dry_run && lane == IOMSG_POLL_LANE);
+}
+
+/*
  * Put a row that was read at the end of its lane; NULL if it is in hand
  * already.
  */

@@ -12,6 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
+use IoMsgFlow;
 use IoMsgTest;
 
 my $io = start_sandbox(processing_delay_ms => 0);
@@ -70,6 +71,18 @@ is($node->safe_psql('comune', "SELECT settled_at >= '$due' FROM io_msg.outbox WH
 ok(poll_until(sub { !drainer_pids($node) }), 'the drainer has left again');
 my $new = enqueue($node, 31, database => 'comune');
 wait_for_status($node, $new, 'sent', 'comune');
+
+# A service that only tries out asks for no status, however long one is due.
+set_and_reload($node, 'io_msg.poll_delay' => '1s');
+$later = enqueue($node, 33, database => 'comune');
+wait_for_status($node, $later, 'sent', 'comune');
+$node->safe_psql('comune', 'UPDATE io_msg.service SET dry_run = true');
+my $polled = "SELECT io_status = 'PROCESSED' FROM io_msg.outbox WHERE id = $later";
+wait_until($node, 'SELECT min(due_at) < clock_timestamp() FROM io_msg.poll', 'a poll is due', 'comune');
+ok(poll_until(sub { !drainer_pids($node) }), 'and nobody stays for it');
+is($node->safe_psql('comune', $polled), 'f', 'nor asks');
+$node->safe_psql('comune', 'UPDATE io_msg.service SET dry_run = false');
+wait_until($node, $polled, 'once it sends again, IO is asked', 'comune');
 
 # DDL on the database itself.
 ok(poll_until(sub { !drainer_pids($node) }), 'and again');
