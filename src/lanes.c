@@ -175,6 +175,8 @@ iomsg_work_has_waiting(Work *work, int64 now_us, int64 *when_us)
 		const Service *service = work->services[i];
 		int64		until;
 
+		if (!iomsg_work_may_send(service))
+			continue;
 		until = blocked_until(service, now_us);
 		for (int j = 0; j < IOMSG_LANES; j++)
 		{

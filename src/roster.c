@@ -143,37 +143,39 @@ add_service(Work *work, int32 id)
 	return service;
 }
 
+/*
+ * Read the list of those who may be sent to.  The one before is kept where
+ * that fails: a list without its length, or the other way round, is none.
+ */
 static void
 load_recipients(Work *work, Service *service, Datum value, bool isnull)
 {
-	Datum	   *values;
-	bool	   *nulls;
-	int			nvalues = -1;
+	Datum	   *values = NULL;
+	bool	   *nulls = NULL;
+	int			nvalues = 0;
+	char	  **recipients = NULL;
+	int			nrecipients = isnull ? -1 : 0;
 
+	if (!isnull)
+	{
+		deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false,
+						  TYPALIGN_INT, &values, &nulls, &nvalues);
+		recipients = MemoryContextAllocZero(work->context,
+											Max(nvalues, 1) * sizeof(char *));
+	}
+	for (int i = 0; i < nvalues; i++)
+	{
+		if (!nulls[i])
+			recipients[nrecipients++] =
+				MemoryContextStrdup(work->context,
+									TextDatumGetCString(values[i]));
+	}
 	for (int i = 0; i < service->nrecipients; i++)
 		pfree(service->recipients[i]);
 	if (service->recipients)
 		pfree(service->recipients);
-	service->recipients = NULL;
-	if (!isnull)
-	{
-		int			kept = 0;
-
-		deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false,
-						  TYPALIGN_INT, &values, &nulls, &nvalues);
-		service->recipients =
-			MemoryContextAllocZero(work->context,
-								   Max(nvalues, 1) * sizeof(char *));
-		for (int i = 0; i < nvalues; i++)
-		{
-			if (!nulls[i])
-				service->recipients[kept++] =
-					MemoryContextStrdup(work->context,
-										TextDatumGetCString(values[i]));
-		}
-		nvalues = kept;
-	}
-	service->nrecipients = nvalues;
+	service->recipients = recipients;
+	service->nrecipients = nrecipients;
 }
 
 static void

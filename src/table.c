@@ -122,9 +122,10 @@ iomsg_table_open(IoMsgTable *table, LOCKMODE mode)
 
 	if (relation != NULL)
 		return relation;
+	/* Before: a schema of another name needs no lock of ours. */
+	count = count_ddl();
 	relation = table_openrv(makeRangeVar(pstrdup("io_msg"),
 										 pstrdup(table->name), -1), mode);
-	count = count_ddl();
 	if (relation->rd_rel->relkind != RELKIND_RELATION ||
 		(relation->rd_rel->relhassubclass &&
 		 find_inheritance_children(RelationGetRelid(relation), NoLock) != NIL))
