@@ -73,16 +73,20 @@ my $new = enqueue($node, 31, database => 'comune');
 wait_for_status($node, $new, 'sent', 'comune');
 
 # A service that only tries out asks for no status, however long one is due.
-set_and_reload($node, 'io_msg.poll_delay' => '1s');
+set_and_reload($node, 'io_msg.poll_delay' => '1h');
 $later = enqueue($node, 33, database => 'comune');
 wait_for_status($node, $later, 'sent', 'comune');
-$node->safe_psql('comune', 'UPDATE io_msg.service SET dry_run = true');
+$node->safe_psql('comune', "UPDATE io_msg.service SET dry_run = true;
+	WITH o AS (UPDATE io_msg.outbox SET due_at = now() - '1 h'::interval WHERE id = $later)
+	UPDATE io_msg.poll SET due_at = now() - '1 h'::interval WHERE $later = ANY (ids)");
 my $polled = "SELECT io_status = 'PROCESSED' FROM io_msg.outbox WHERE id = $later";
-wait_until($node, 'SELECT min(due_at) < clock_timestamp() FROM io_msg.poll', 'a poll is due', 'comune');
-ok(poll_until(sub { !drainer_pids($node) }), 'and nobody stays for it');
+$new = enqueue($node, 34, database => 'comune');
+wait_for_status($node, $new, 'cancelled', 'comune');
+ok(poll_until(sub { !drainer_pids($node) }), 'a poll is due, and nobody stays for it');
 is($node->safe_psql('comune', $polled), 'f', 'nor asks');
 $node->safe_psql('comune', 'UPDATE io_msg.service SET dry_run = false');
 wait_until($node, $polled, 'once it sends again, IO is asked', 'comune');
+set_and_reload($node, 'io_msg.poll_delay' => '200ms');
 
 # DDL on the database itself.
 ok(poll_until(sub { !drainer_pids($node) }), 'and again');
