@@ -65,7 +65,7 @@ lanes_wait(const Turn *turn)
 		for (int j = 0; j < IOMSG_LANES; j++)
 		{
 			if (service->lanes[j].probe && service->lanes[j].nitems == 0 &&
-				iomsg_work_lane_moves(service, j))
+				iomsg_work_may_do(service, j == IOMSG_POLL_LANE))
 				return true;
 		}
 	}

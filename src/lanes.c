@@ -136,7 +136,7 @@ iomsg_work_next_due(const Work *work)
 
 		for (int j = 0; j < IOMSG_LANES; j++)
 		{
-			if (iomsg_work_lane_moves(service, j))
+			if (iomsg_work_may_do(service, j == IOMSG_POLL_LANE))
 				next = Min(next, Min(service->lanes[j].next_due,
 									 service->lanes[j].reread_at));
 		}
@@ -173,17 +173,16 @@ iomsg_work_has_waiting(Work *work, int64 now_us, int64 *when_us)
 	for (int i = 0; i < work->nservices; i++)
 	{
 		const Service *service = work->services[i];
-		int64		until;
 
-		if (!iomsg_work_may_send(service))
-			continue;
-		until = blocked_until(service, now_us);
 		for (int j = 0; j < IOMSG_LANES; j++)
 		{
+			int64		until;
+
 			if (service->lanes[j].nitems == 0 ||
-				!iomsg_work_lane_moves(service, j))
+				!iomsg_work_may_do(service, j == IOMSG_POLL_LANE))
 				continue;
 			any = true;
+			until = blocked_until(service, now_us);
 			if (until != 0)
 				*when_us = Min(*when_us, until);
 		}

@@ -58,8 +58,8 @@ collect_lanes(Probe *probe, Work *work, bool polls)
 		for (int j = 0; j < IOMSG_LANES; j++)
 		{
 			if ((j == IOMSG_POLL_LANE) == polls &&
-				iomsg_work_lane_moves(service, j) &&
 				service->lanes[j].probe &&
+				iomsg_work_may_do(service, polls) &&
 				service->lanes[j].nitems <
 				(service->lanes[j].stuck ? LANE_STUCK : LANE_LOW) &&
 				probe->nlanes < IOMSG_PROBE_LANES)

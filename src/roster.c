@@ -144,8 +144,8 @@ add_service(Work *work, int32 id)
 }
 
 /*
- * Read the list of those who may be sent to.  The one before is kept where
- * that fails: a list without its length, or the other way round, is none.
+ * Read the list of those who may be sent to.  Where that fails, the one from
+ * before stays as it is.
  */
 static void
 load_recipients(Work *work, Service *service, Datum value, bool isnull)

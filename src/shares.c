@@ -94,14 +94,12 @@ tries_one(Work *work, const Service *service)
 static bool
 may_leave(Work *work, const Service *service, bool polls, int64 now_us)
 {
-	if (!iomsg_work_may_send(service))
+	if (!iomsg_work_may_do(service, polls))
 		return false;
-	/* One that only tries out finishes its messages, and asks for nothing. */
-	if (service->dry_run)
-		return !polls;
-	return service->account->budget > 0 &&
-		iomsg_work_paused_until(service, now_us) == 0 &&
-		(polls || !tries_one(work, service));
+	return service->dry_run ||
+		(service->account->budget > 0 &&
+		 iomsg_work_paused_until(service, now_us) == 0 &&
+		 (polls || !tries_one(work, service)));
 }
 
 static bool

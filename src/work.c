@@ -64,14 +64,13 @@ iomsg_work_may_send(const Service *service)
 }
 
 /*
- * May anything be done about the rows of a lane?  A service that only tries
- * out finishes its messages, and asks for nothing.
+ * The same of its polls, or of its messages alone: one that only tries out
+ * finishes its messages, and asks for nothing.
  */
 bool
-iomsg_work_lane_moves(const Service *service, int lane)
+iomsg_work_may_do(const Service *service, bool polls)
 {
-	return iomsg_work_may_send(service) &&
-		!(service->dry_run && lane == IOMSG_POLL_LANE);
+	return iomsg_work_may_send(service) && !(service->dry_run && polls);
 }
 
 /*

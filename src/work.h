@@ -99,7 +99,7 @@ typedef struct Work
 extern void iomsg_work_init(Work *work);
 extern Service *iomsg_work_service(Work *work, int32 id);
 extern bool iomsg_work_may_send(const Service *service);
-extern bool iomsg_work_lane_moves(const Service *service, int lane);
+extern bool iomsg_work_may_do(const Service *service, bool polls);
 extern int64 iomsg_work_paused_until(const Service *service, int64 now_us);
 extern void iomsg_work_finish(WorkItem *item, const char *status,
 							  const char *reason);

@@ -248,12 +248,13 @@ subtest 'who may see it, and nobody may change it' => sub
 	sql('ALTER ROLE keeper NOSUPERUSER');
 	foreach my $table (qw(attempt audit))
 	{
+		my $name = $node->safe_psql('other', "SELECT format('%I.%I', 'io_msg', '$table')");
+
 		foreach my $change ("UPDATE io_msg.$table SET reason = ''", "DELETE FROM io_msg.$table", "TRUNCATE io_msg.$table")
 		{
 			foreach my $who (qw(postgres keeper))
 			{
 				my (undef, undef, $error) = $node->psql('other', "SET SESSION AUTHORIZATION $who; $change");
-				my $name = $node->safe_psql('other', "SELECT format('%I.%I', 'io_msg', '$table')");
 
 				like($error, qr/rows of \Q$name\E are never changed or removed/, "$who: $change");
 			}
