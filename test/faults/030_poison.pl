@@ -32,6 +32,9 @@ sub crashes
 sub try_poison
 {
 	my ($nth) = @_;
+
+	# The session that queues it is not to be cut off by the crash.
+	$node->safe_psql('postgres', 'SELECT io_pause()');
 	my @good = enqueue_many($node, $citizen + 1, $citizen + 2);
 	my $bad = enqueue($node, $citizen + 3, markdown => $poison);
 
