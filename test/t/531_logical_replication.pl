@@ -73,7 +73,6 @@ wait_for_status($subscriber, enqueue($subscriber, 21), 'sent');
 is(posts_with('primary'), join(' ', sort map { fiscal_code($_) } 1 .. 9), 'the publisher has sent its own, each once');
 is(posts_with('secondary'), join(' ', sort map { fiscal_code($_) } 20, 21), 'the subscriber its own');
 
-$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION everything');
 $subscriber->stop;
 $publisher->stop;
 done_testing();
