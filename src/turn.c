@@ -175,7 +175,6 @@ read_roster(Turn *turn)
 			iomsg_work_forget_waiting(&turn->work, turn->work.services[i]);
 	}
 	iomsg_roster_load(&turn->work);
-	turn->roster_due = false;
 	iomsg_notice_standing(&turn->outbox, &turn->work);
 	turn->adopting = iomsg_adopt_wanted(&turn->outbox);
 }
@@ -247,6 +246,7 @@ static void
 run_transaction(Turn *turn, int64 now_us)
 {
 	OutboxState state = iomsg_outbox_begin(&turn->outbox);
+	bool		reads_roster = turn->roster_due;
 	bool		took_over;
 	int			nmarked;
 
@@ -265,7 +265,7 @@ run_transaction(Turn *turn, int64 now_us)
 	/* First: what of ours is in flight is nobody's orphan. */
 	if (turn->resync)
 		resync(turn);
-	if (turn->roster_due)
+	if (reads_roster)
 		read_roster(turn);
 	if (turn->outbox.taken_over)
 	{
@@ -286,6 +286,9 @@ run_transaction(Turn *turn, int64 now_us)
 	iomsg_outbox_commit(&turn->outbox);
 	iomsg_signals_end_commit();
 	after_commit(turn, nmarked, iomsg_clock_now_us());
+	/* Not before: a failure undoes what was judged of the timeline, too. */
+	if (reads_roster)
+		turn->roster_due = false;
 	/* That nothing is begun is to be said in the log. */
 	turn->roster_due |= took_over && turn->outbox.crash_loop;
 	turn->locked_retry_us = took_over ? now_us :

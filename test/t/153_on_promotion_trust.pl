@@ -121,9 +121,17 @@ sub confirm_for
 			$node->connstr('postgres') . ' application_name=confirmer') or POSIX::_exit(127);
 	}
 	push @receivers, $pid;
-	IoMsgFailover::set_now($node, 'synchronous_standby_names', 'confirmer');
+	IoMsgFailover::set_now($node, 'synchronous_standby_names', 'confirmer')
+	  if $node->safe_psql('postgres', 'SHOW synchronous_standby_names') ne 'confirmer';
 	return ok(poll_until(sub { $node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_replication
 		WHERE sync_state = 'sync'}) }), $node->name . ' has a standby that confirms');
+}
+
+sub end_receivers
+{
+	kill('TERM', @receivers);
+	waitpid($_, 0) foreach splice(@receivers);
+	return;
 }
 
 subtest 'a server recovered to an earlier time' => sub
@@ -158,9 +166,57 @@ subtest 'a server recovered to an earlier time' => sub
 	wait_for_status($restored, enqueue($restored, 11), 'sent');
 	is(rows_that($restored, 'held'), 5, 'what it had sent since is held');
 	is(scalar(() = $io->ledger), 8, 'IO got each message once');
-	kill('TERM', @receivers);
-	waitpid($_, 0) foreach @receivers;
+	end_receivers();
 	$restored->stop;
+};
+
+# What the first look decides is written with all else of its transaction: where
+# that fails, it is to be decided again before the worker marks anything itself.
+subtest 'a first look that is undone' => sub
+{
+	my $io = start_sandbox();
+	my $lost = iomsg_node('lost', init => [ allows_streaming => 1 ], 'io_msg.on_promotion' => 'trust',
+		'max_prepared_transactions' => 1);
+	my $new = PostgreSQL::Test::Cluster->new('undone');
+	my $is_undone = sub { return $new->safe_psql('postgres',
+		'SELECT transaction_sqlstate FROM io_msg.worker_state()') eq '55P03'; };
+
+	add_service($lost, 'tari', $io);
+	wait_for_status($lost, enqueue($lost, 1), 'sent');
+	IoMsgFailover::set_now($lost, 'io_msg.enabled', 'off');
+	my @old = enqueue_many($lost, 2, 6);
+	$lost->safe_psql('postgres', q{BEGIN; LOCK TABLE io_msg.profile; PREPARE TRANSACTION 'lock'});
+	$lost->backup('base');
+	$lost->safe_psql('postgres', q{ROLLBACK PREPARED 'lock'});
+	IoMsgFailover::set_now($lost, 'io_msg.enabled', 'on');
+	wait_for_status($lost, $_, 'sent') foreach @old;
+	$lost->stop;
+
+	# The receiver has no slot, as above.
+	$new->init_from_backup($lost, 'base');
+	$new->append_conf('postgresql.auto.conf',
+		"io_msg.enabled = on\nio_msg.idle_exit = 1h\nwal_keep_size = 1GB\nsynchronous_standby_names = confirmer\n");
+	$new->set_standby_mode;
+	$new->start;
+	$new->promote;
+	ok(poll_until($is_undone), 'the first transaction is undone');
+	{
+		local $ENV{PGOPTIONS} = session_options(synchronous_commit => 'local');
+		push @old, enqueue($new, 10);
+		$new->safe_psql('postgres', q{ROLLBACK PREPARED 'lock'});
+	}
+	confirm_for($new);
+	wait_for_status($new, $old[-1], 'sent');
+	is($new->safe_psql('postgres', 'SELECT synchronous FROM io_msg.drainer'), 't', 'its own marks wait for a standby');
+
+	# Now it looks again.
+	$new->safe_psql('postgres', 'UPDATE io_msg.service SET paused = false');
+	wait_for_status($new, enqueue($new, 11), 'sent');
+	is(rows_that($new, 'held'), 5, 'what the lost server has sent is held');
+	is($new->safe_psql('postgres', q{SELECT count(*) FROM io_msg.audit WHERE action = 'adopt'}), 0, 'nothing was let go');
+	is(scalar(() = $io->ledger), 8, 'IO got each message once');
+	end_receivers();
+	$new->stop;
 };
 
 done_testing();
