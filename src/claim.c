@@ -140,12 +140,14 @@ static void
 keep_content(WorkItem *item, char *content, Work *work)
 {
 	char	   *utf8 = pg_server_to_any(content, strlen(content), PG_UTF8);
+	char	   *kept;
 
 	FAULT_CONTENT(utf8);
+	kept = MemoryContextStrdup(work->context, utf8);
 	/* Kept by a transaction that failed at another one. */
 	if (item->body)
 		pfree(item->body);
-	item->body = MemoryContextStrdup(work->context, utf8);
+	item->body = kept;
 	item->body_len = strlen(utf8);
 }
 

@@ -56,8 +56,6 @@ iomsg_orphans_settle(Outbox *outbox, Work *work)
 	iomsg_doubt_note(outbox->nuncertain);
 	if (iomsg_statement_run(&left, values, NULL) != 1)
 		iomsg_outbox_report_fenced(outbox);
-	if (outbox->left)
-		pfree(outbox->left);
 	outbox->nleft =
 		iomsg_outbox_copy_ids(iomsg_statement_value(0, 0, &isnull), work,
 							  &outbox->left);

@@ -141,7 +141,8 @@ iomsg_outbox_report_fenced(Outbox *outbox)
 }
 
 /*
- * A bigint[] as a C array in the work's memory, which the caller frees.
+ * Keep a bigint[] as a C array in the work's memory, NULL where it is empty,
+ * in the place of another, which stays where that fails.  Returns how many.
  */
 int
 iomsg_outbox_copy_ids(Datum datum, Work *work, int64 **ids)
@@ -149,23 +150,18 @@ iomsg_outbox_copy_ids(Datum datum, Work *work, int64 **ids)
 	ArrayType  *array = DatumGetArrayTypeP(datum);
 	Datum	   *values;
 	int			nvalues;
+	int64	   *kept = NULL;
 
 	deconstruct_array(array, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
 					  &values, NULL, &nvalues);
-	*ids = NULL;
 	if (nvalues > 0)
-		*ids = MemoryContextAlloc(work->context, nvalues * sizeof(int64));
+		kept = MemoryContextAlloc(work->context, nvalues * sizeof(int64));
 	for (int i = 0; i < nvalues; i++)
-		(*ids)[i] = DatumGetInt64(values[i]);
+		kept[i] = DatumGetInt64(values[i]);
+	if (*ids)
+		pfree(*ids);
+	*ids = kept;
 	return nvalues;
-}
-
-static void
-keep_orphans(Outbox *outbox, Work *work, Datum datum)
-{
-	if (outbox->orphans)
-		pfree(outbox->orphans);
-	outbox->norphans = iomsg_outbox_copy_ids(datum, work, &outbox->orphans);
 }
 
 /*
@@ -220,7 +216,8 @@ iomsg_outbox_read_installation(Outbox *outbox, Work *work)
 	if (outbox->taken_over && outbox->epoch != DatumGetInt64(values[5]))
 		iomsg_outbox_report_fenced(outbox);
 	if (!outbox->taken_over)
-		keep_orphans(outbox, work, values[6]);
+		outbox->norphans = iomsg_outbox_copy_ids(values[6], work,
+												 &outbox->orphans);
 }
 
 /*
@@ -238,7 +235,9 @@ iomsg_outbox_take_over(Outbox *outbox, Work *work)
 	if (iomsg_statement_run(&take_over, NULL, NULL) != 1)
 		elog(ERROR, "io_msg.drainer has no row");
 	outbox->epoch = DatumGetInt64(iomsg_statement_value(0, 0, &isnull));
-	keep_orphans(outbox, work, iomsg_statement_value(0, 1, &isnull));
+	outbox->norphans =
+		iomsg_outbox_copy_ids(iomsg_statement_value(0, 1, &isnull), work,
+							  &outbox->orphans);
 	outbox->taken_over = true;
 	outbox->took_over_now = true;
 	if (iomsg_statement_run(&crash_loop, NULL, NULL) == 1)
