@@ -16,9 +16,12 @@ my $io = start_sandbox(quota => 0);
 my $node = iomsg_node('callers',
 	'restart_after_crash' => 'on',
 	'max_connections' => 100,
-	'track_counts' => 'on',
 	'io_msg.max_in_flight' => 8,
 	'io_msg.poll_delay' => '100ms');
+
+# Whatever the server, the database or the role has, the worker's writes are counted.
+$node->safe_psql('postgres', 'ALTER ROLE CURRENT_USER IN DATABASE postgres SET track_counts = on');
+$node->restart;
 add_service($node, 'tari', $io, quota_calls => 4096);
 my $started = $node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()');
 

@@ -56,6 +56,8 @@ sub make_source
 sub contents
 {
 	my ($db) = @_;
+	# A database may have its own.
+	local $ENV{PGOPTIONS} = session_options(TimeZone => 'UTC', IntervalStyle => 'postgres', bytea_output => 'hex');
 
 	return join("\n", map { sql($db, "SELECT '$_', t FROM io_msg.$_ AS t ORDER BY t::text") }
 		  qw(account service service_role outbox body pending poll dedup_key profile audit))

@@ -157,6 +157,8 @@ sub dump_restores
 	my ($node) = @_;
 	my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
 	my $all = q{SELECT o FROM io_msg.outbox o ORDER BY id};
+	# A database may have its own.
+	local $ENV{PGOPTIONS} = session_options(TimeZone => 'UTC');
 
 	command_ok([ 'pg_dump', '-h', $node->host, '-p', $node->port, '-f', $dump, 'postgres' ], 'pg_dump');
 	$node->safe_psql('postgres', 'DROP DATABASE IF EXISTS copy');
