@@ -28,7 +28,10 @@
 "      io_msg.outbox AS o WHERE o.id = ANY ($1) AND o.status = 'queued' " \
 "              AND NOT EXISTS (" SQL_ITS_PENDING ") "
 
-/* Where a service has said that it would rather reach people twice. */
+/*
+ * Where a service has said that it would rather reach people twice; but what
+ * another server was sending is held like the rest of its rows.
+ */
 #define SQL_ORPHANS_RESEND \
 "WITH l AS (SELECT o.ctid AS tid FROM " SQL_ORPHANS \
 "              AND o.attempts + 1 < $2 AND EXISTS ( " \
@@ -36,7 +39,7 @@
 "                     AND s.on_uncertain = 'resend') " \
 "              FOR NO KEY UPDATE OF o SKIP LOCKED), " \
 "     u AS (UPDATE io_msg.outbox AS o SET attempts = o.attempts + 1, " \
-"                  reason = 'interrupted', generation = $3, timeline = $4, " \
+"                  reason = 'interrupted', " \
 "                  due_at = pg_catalog.clock_timestamp() " \
 "             FROM l WHERE o.ctid = l.tid " \
 "        RETURNING o.generation, o.timeline, o.service_id, o.priority, " \

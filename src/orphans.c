@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 
 #include "doubt.h"
 #include "doubt_sql.h"
@@ -17,22 +18,20 @@
 #include "settings.h"
 #include "statement.h"
 
-static IoMsgStatement resend = {.sql = SQL_ORPHANS_RESEND, .nargs = 4,
-.types = {INT8ARRAYOID, INT4OID, INT8OID, INT4OID}};
+static IoMsgStatement resend = {.sql = SQL_ORPHANS_RESEND, .nargs = 2,
+.types = {INT8ARRAYOID, INT4OID}};
 static IoMsgStatement settle = {.sql = SQL_ORPHANS_SETTLE, .nargs = 1,
 .types = {INT8ARRAYOID}};
 static IoMsgStatement left = {.sql = SQL_ORPHANS_LEFT, .nargs = 2,
 .types = {INT8ARRAYOID, INT8OID}};
 
 static void
-send_again(Outbox *outbox, Datum ids)
+send_again(Datum ids)
 {
-	Datum		values[4];
+	Datum		values[2];
 
 	values[0] = ids;
 	values[1] = Int32GetDatum(iomsg_max_attempts);
-	values[2] = Int64GetDatum(outbox->generation);
-	values[3] = Int32GetDatum(outbox->timeline);
 	(void) iomsg_statement_run(&resend, values, NULL);
 }
 
@@ -51,7 +50,7 @@ iomsg_orphans_settle(Outbox *outbox, Work *work)
 	FAULT_NOTE(FAULT_ORPHAN);
 	values[0] = iomsg_outbox_ids(outbox->orphans, outbox->norphans);
 	values[1] = Int64GetDatum(outbox->epoch);
-	send_again(outbox, values[0]);
+	send_again(values[0]);
 	outbox->nuncertain = (int) iomsg_statement_run(&settle, values, NULL);
 	iomsg_doubt_note(outbox->nuncertain);
 	if (iomsg_statement_run(&left, values, NULL) != 1)
@@ -74,13 +73,17 @@ iomsg_orphans_judged(Outbox *outbox)
 	outbox->norphans = outbox->nleft;
 	outbox->left = NULL;
 	outbox->judged_now = false;
-	if (outbox->nuncertain > 0)
-		ereport(WARNING,
-				(errmsg_plural("%d message was being sent when the last "
-							   "io_msg worker ended, and is uncertain",
-							   "%d messages were being sent when the last "
-							   "io_msg worker ended, and are uncertain",
-							   outbox->nuncertain, outbox->nuncertain),
-				 errdetail("IO may have accepted it; it cannot be asked."),
-				 errhint("Say what became of it with io_resolve().")));
+	if (outbox->nuncertain == 0)
+		return;
+	/* What else this transaction wrote is not noted yet: no end here. */
+	HOLD_INTERRUPTS();
+	ereport(WARNING,
+			(errmsg_plural("%d message was being sent when the last "
+						   "io_msg worker ended, and is uncertain",
+						   "%d messages were being sent when the last "
+						   "io_msg worker ended, and are uncertain",
+						   outbox->nuncertain, outbox->nuncertain),
+			 errdetail("IO may have accepted it; it cannot be asked."),
+			 errhint("Say what became of it with io_resolve().")));
+	RESUME_INTERRUPTS();
 }

@@ -38,6 +38,16 @@ ok(poll_until(sub { !drainer_pids($node, 'copy') }), 'as it does after a commit'
 is($node->safe_psql('copy', 'SELECT in_flight FROM io_msg.drainer'), "{$ids[0],$ids[1]}", 'nothing was changed');
 is_deeply(statuses($node, 'copy'), { queued => 4 }, 'no row either');
 is(scalar(() = $io->journal), 0, 'no call to IO');
+
+# Armed, it sends what is new: not what was under way in the source, though it
+# might be sent twice.
+$node->safe_psql('copy', "UPDATE io_msg.service SET on_uncertain = 'resend'; SELECT io_arm(reason => 'a new sender')");
+wait_for_status($node, enqueue($node, 11, database => 'copy'), 'sent', 'copy');
+wait_for_status($node, enqueue($node, 12, database => 'copy'), 'sent', 'copy');
+is_deeply(statuses($node, 'copy'), { queued => 4, sent => 2 }, 'the rest is queued');
+is($node->safe_psql('copy', 'SELECT count(*) FROM io_msg.message WHERE held'), 4, 'and held');
+is(scalar(() = $io->ledger), 2, 'IO has two messages');
+ok(poll_until(sub { !drainer_pids($node, 'copy') }), 'its drainer leaves');
 is(($node->psql('postgres', 'DROP DATABASE copy'))[0], 0, 'DROP DATABASE');
 
 # In the source.
@@ -48,7 +58,7 @@ foreach my $id (@ids[ 0, 1 ])
 	wait_for_status($node, $id, 'uncertain', 'src');
 	is($node->safe_psql('src', "SELECT reason FROM io_msg.outbox WHERE id = $id"), 'interrupted', 'the reason');
 }
-is(scalar(() = $io->ledger), 1, 'IO has one message');
+is(scalar(() = $io->ledger), 3, 'IO has one message of it');
 is($node->safe_psql('src', 'SELECT in_flight || orphans FROM io_msg.drainer'), '{}', 'nothing is left over');
 ok(poll_until(sub { !drainer_pids($node, 'src') }), 'its drainer leaves');
 is(($node->psql('postgres', 'DROP DATABASE src'))[0], 0, 'and DROP DATABASE works there');
