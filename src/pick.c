@@ -30,7 +30,7 @@ iomsg_turn_may_begin(const Turn *turn)
 	return iomsg_enabled && turn->outbox.armed && turn->outbox.logged &&
 		!turn->outbox.paused && !turn->outbox.crash_loop &&
 		!turn->stopping && !iomsg_signals_stop_requested() &&
-		!turn->gone && !turn->resync;
+		!turn->gone && !turn->resync && !turn->outbox.fenced;
 }
 
 /*
@@ -213,6 +213,8 @@ iomsg_turn_choose(Turn *turn, int64 now_us)
 		if (item->state != ITEM_READY)
 			continue;
 		if (!iomsg_work_may_send(item->service) || item->service->dry_run ||
+			item->expires_at <= now ||
+			!may_receive(item->service, item->fiscal_code) ||
 			!profile_is_fresh(item, now, ASKED_FOR_US) ||
 			iomsg_work_paused_until(item->service, now_us) != 0 ||
 			is_one_too_many(turn, item))
