@@ -222,9 +222,10 @@ CREATE TABLE io_msg.installation (
  * that died was sending, until each is uncertain.  running is true from a
  * worker's first work to its planned end: where the next one finds it true,
  * the one before was cut off, and unclean_starts has the last three of those.
- * synchronous is whether its last mark waited for a standby: what a promoted
- * server finds there decides, once for a timeline, whether rows from before it
- * may flow by themselves; those of timelines below held_before never do.
+ * synchronous is whether its last mark waited for a standby, or the first look
+ * at its timeline did: what a promoted server finds there decides, once for a
+ * timeline, whether rows from before it may flow by themselves; those of
+ * timelines below held_before never do.
  */
 CREATE TABLE io_msg.drainer (
 	slot           smallint PRIMARY KEY,

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/timeline.h"
 #include "catalog/pg_type.h"
 #include "replication/syncrep.h"
 #include "utils/guc.h"
@@ -17,13 +18,14 @@
 #include "doubt_sql.h"
 #include "outbox.h"
 #include "settings.h"
+#include "standby.h"
 #include "statement.h"
 
 #define BATCH_ROWS		1000
 #define BATCH_POLLS		4		/* each of up to some hundred messages */
 
-static IoMsgStatement judge = {.sql = SQL_JUDGE_TIMELINE, .nargs = 2,
-.types = {INT4OID, BOOLOID}};
+static IoMsgStatement judge = {.sql = SQL_JUDGE_TIMELINE, .nargs = 3,
+.types = {INT4OID, BOOLOID, BOOLOID}};
 static IoMsgStatement adopt_pending = {.sql = SQL_ADOPT_PENDING, .nargs = 4,
 .types = {INT8OID, INT4OID, INT8OID, INT4OID}};
 static IoMsgStatement adopt_polls = {.sql = SQL_ADOPT_POLLS, .nargs = 4,
@@ -32,16 +34,26 @@ static IoMsgStatement note = {.sql = SQL_ADOPT_NOTE, .nargs = 2,
 .types = {INT4OID, INT8OID}};
 
 /*
- * Was this server started to be recovered to an earlier time?  Then it does
- * not know what it has sent since.
+ * Was this server recovered to an earlier time, or to another end than that
+ * of the latest timeline?  Then it does not know what has been sent since.
  */
 static bool
-goes_back(void)
+goes_back(TimeLineID timeline)
 {
 	static const char *const targets[] = {
 		"recovery_target", "recovery_target_lsn", "recovery_target_name",
 		"recovery_target_time", "recovery_target_xid"
 	};
+	const char *wanted = GetConfigOption("recovery_target_timeline", true,
+										 false);
+	List	   *history = readTimeLineHistory(timeline);
+	TimeLineID	before = list_length(history) < 2 ? 0 :
+		((TimeLineHistoryEntry *) lsecond(history))->tli;
+
+	/* Where there was one in between, some other server has run it. */
+	if (before != timeline - 1 ||
+		(wanted != NULL && strcmp(wanted, "latest") != 0))
+		return true;
 
 	for (size_t i = 0; i < lengthof(targets); i++)
 	{
@@ -56,18 +68,21 @@ goes_back(void)
 /*
  * On the first look at a new timeline decide for good whether rows from before
  * it may ever be taken up: what this server sends from now on, and whether a
- * standby confirms that, tells nothing about them.
+ * standby confirms that, tells nothing about them.  Where promotions are not
+ * trusted then, what is held waits for a person whatever is set later.
  */
 void
 iomsg_adopt_judge(Outbox *outbox)
 {
-	Datum		args[2];
+	Datum		args[3];
 	bool		isnull;
 
 	if (!outbox->armed || outbox->judged_timeline == outbox->timeline)
 		return;
 	args[0] = Int32GetDatum(outbox->timeline);
-	args[1] = BoolGetDatum(goes_back());
+	args[1] = BoolGetDatum(iomsg_on_promotion != ON_PROMOTION_TRUST ||
+						   goes_back((TimeLineID) outbox->timeline));
+	args[2] = BoolGetDatum(iomsg_standby_wanted());
 	if (iomsg_statement_run(&judge, args, NULL) == 1)
 		outbox->held_before = DatumGetInt32(iomsg_statement_value(0, 0,
 																  &isnull));

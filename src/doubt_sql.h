@@ -149,11 +149,14 @@ o ".status = 'uncertain' AND " o ".reason = 'being_verified'"
 /* ---- adopt.c: what was queued before a promotion that is trusted ---- */
 
 /*
- * The first look at a timeline; $2 is whether it goes back to a time.  That
- * the worker was at work on another server is no crash here.
+ * The first look at a timeline; $2 is whether rows from before may not be
+ * taken up, $3 whether this server's commits wait for a standby: of a mark
+ * that it has not made yet, the next one to be promoted knows nothing else.
+ * That the worker was at work on another server is no crash here.
  */
 #define SQL_JUDGE_TIMELINE \
-"UPDATE io_msg.drainer SET timeline = $1, running = false, held_before = " \
+"UPDATE io_msg.drainer SET timeline = $1, running = false, " \
+"       synchronous = $3, held_before = " \
 "       CASE WHEN synchronous AND NOT $2 THEN held_before ELSE $1 END " \
 " WHERE slot = 0 RETURNING held_before"
 

@@ -18,9 +18,9 @@ use IoMsgTest;
 # The standby of the standby, which confirms after its promotion.
 sub third_server
 {
-	my ($pair) = @_;
+	my ($pair, $suffix) = @_;
 	my ($primary, $standby) = @$pair{qw(primary standby)};
-	my $third = PostgreSQL::Test::Cluster->new('third' . ($pair->{synchronous} ? '' : '_async'));
+	my $third = PostgreSQL::Test::Cluster->new("third$suffix");
 
 	$primary->backup('another');
 	$third->init_from_backup($primary, 'another');
@@ -41,7 +41,7 @@ subtest 'a synchronous standby' => sub
 {
 	my $pair = IoMsgFailover->start(synchronous => 1, settings => { 'io_msg.on_promotion' => 'trust' });
 	my ($old, $new) = @$pair{qw(primary standby)};
-	my $third = third_server($pair);
+	my $third = third_server($pair, '');
 
 	IoMsgFailover::set_now($new, 'synchronous_standby_names', $third->name);
 	$pair->{round} = 1;
@@ -74,7 +74,7 @@ subtest 'an asynchronous standby' => sub
 {
 	my $pair = IoMsgFailover->start(names => [qw(left_async right_async)], settings => { 'io_msg.on_promotion' => 'trust' });
 	my ($old, $new) = @$pair{qw(primary standby)};
-	my $third = third_server($pair);
+	my $third = third_server($pair, '_async');
 
 	$pair->{round} = 1;
 	my $load = $pair->load_until_under_way($old, $new);
@@ -102,6 +102,34 @@ subtest 'an asynchronous standby' => sub
 	my ($accepted, $twice) = $pair->read_ledger;
 	is_deeply($twice, [], 'nothing was accepted twice');
 	$_->stop foreach $old, $third, $new;
+};
+
+# Who does not trust a promotion then has looked, or has not: what is held stays so.
+subtest 'trust that comes later' => sub
+{
+	my $pair = IoMsgFailover->start(synchronous => 1, names => [qw(left_later right_later)]);
+	my ($old, $new) = @$pair{qw(primary standby)};
+	my $third = third_server($pair, '_later');
+
+	$pair->{round} = 1;
+	my $load = $pair->load_until_under_way($old, $new);
+	$pair->cut_off($old, $new);
+	$new->promote;
+	$pair->{io}->clear_faults;
+	$pair->{io}->release;
+	wait_for_status($new, enqueue($new, 90_000), 'sent');
+	is($new->safe_psql('postgres', 'SELECT synchronous FROM io_msg.drainer'), 'f', 'what this server sends waits for none');
+	my $held = rows_that($new, 'held');
+	cmp_ok($held, '>', 0, 'what was queued is held');
+	IoMsgFailover::set_now($new, 'synchronous_standby_names', $third->name);
+	IoMsgFailover::set_now($new, 'io_msg.on_promotion', 'trust');
+	wait_for_status($new, enqueue($new, 90_001), 'sent');
+	wait_for_status($new, enqueue($new, 90_002), 'sent');
+	is(rows_that($new, 'held'), $held, 'and stays held');
+	is($new->safe_psql('postgres', q{SELECT count(*) FROM io_msg.audit WHERE action = 'adopt'}), 0, 'nothing was let go');
+	$old->stop('immediate');
+	$pair->end_load($load);
+	$_->stop foreach $third, $new;
 };
 
 # A stand-in for a synchronous standby: it confirms what it has on disk.
@@ -168,6 +196,47 @@ subtest 'a server recovered to an earlier time' => sub
 	is(scalar(() = $io->ledger), 8, 'IO got each message once');
 	end_receivers();
 	$restored->stop;
+};
+
+# Somebody else has run the timeline after the one that this server goes back to.
+subtest 'a server recovered to the end of an earlier timeline' => sub
+{
+	my $io = start_sandbox();
+	my $node = iomsg_node('first', init => [ allows_streaming => 1, has_archiving => 1 ],
+		'io_msg.on_promotion' => 'trust', 'wal_keep_size' => '1GB');
+
+	confirm_for($node);
+	add_service($node, 'tari', $io);
+	wait_for_status($node, enqueue($node, 1), 'sent');
+	$node->backup('base');
+	IoMsgFailover::set_now($node, 'io_msg.enabled', 'off');
+	enqueue_many($node, 2, 6);
+	$node->safe_psql('postgres', 'SELECT pg_switch_wal()');
+	$node->stop;
+	end_receivers();
+	foreach my $timeline ('latest', '1')
+	{
+		my $restored = PostgreSQL::Test::Cluster->new("end_of_$timeline");
+
+		$restored->init_from_backup($node, 'base', has_restoring => 1, standby => 0);
+		# What it promotes to is to be known to the next one.
+		$restored->append_conf('postgresql.conf',
+			"recovery_target_timeline = '$timeline'\narchive_command = 'cp \"%p\" \"" . $node->archive_dir . "/%f\"'\n");
+		$restored->start;
+		wait_until($restored, 'SELECT NOT pg_is_in_recovery()', "recovered to the end of $timeline");
+		confirm_for($restored);
+		wait_for_status($restored, enqueue($restored, 10), 'sent');
+		wait_for_status($restored, enqueue($restored, 11), 'sent');
+		$timeline eq 'latest' ? ok(poll_until(sub { !rows_that($restored, 'held') }), 'one goes on with what was queued') :
+		  is(rows_that($restored, 'held'), 5, 'and the other holds it');
+		$restored->safe_psql('postgres', 'SELECT pg_switch_wal()') if $timeline eq 'latest';
+		end_receivers();
+		$restored->stop;
+	}
+	my %times;
+	$times{ $_->{fiscal_code} }++ foreach $io->ledger;
+	is_deeply([ grep { $times{$_} > 1 && $_ ne fiscal_code(10) && $_ ne fiscal_code(11) } keys %times ], [],
+		'IO got what was queued once');
 };
 
 # What the first look decides is written with all else of its transaction: where
