@@ -180,6 +180,8 @@ iomsg_probe_polls(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 			batch->due_at != due_at || batch->first_id != first_id)
 		{
 			/* The first row of another batch. */
+			if (batch)
+				batch->complete = true;
 			probe->nrows[i]++;
 			batch = NULL;
 			lane = &probe->services[i]->lanes[IOMSG_POLL_LANE];
@@ -190,4 +192,6 @@ iomsg_probe_polls(Outbox *outbox, Work *work, Probe *probe, TimestampTz now)
 		if (!n[3])
 			take_poll(work, batch, v, n);
 	}
+	if (batch)
+		batch->complete = true;
 }

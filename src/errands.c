@@ -71,12 +71,8 @@ adopt(Turn *turn)
 	uint64		messages = 0;
 
 	turn->adopting = iomsg_adopt_some(&turn->outbox, &messages);
-	turn->outbox.adopted_all = !turn->adopting;
-	turn->adopted += messages;
-	if (turn->adopting || turn->adopted == 0)
-		return;
-	iomsg_adopt_note(&turn->outbox, turn->adopted);
-	turn->adopted = 0;
+	if (messages > 0)
+		iomsg_adopt_note(&turn->outbox, messages);
 }
 
 /*
@@ -87,6 +83,8 @@ iomsg_errands_adopt(Turn *turn)
 {
 	if (!run(turn, adopt, "take up what was queued before a promotion"))
 		turn->adopting = false;
+	else
+		turn->outbox.adopted_all = !turn->adopting;
 	iomsg_work_probe_all(&turn->work, DT_NOBEGIN);
 }
 

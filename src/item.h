@@ -45,6 +45,7 @@ typedef struct PollBatch
 	int			open;			/* items not settled yet */
 	int			settled;		/* in the present transaction */
 	bool		forgotten;		/* its row is to be read again */
+	bool		complete;		/* all that it names has been taken */
 	dlist_node	node;			/* in work->batches */
 } PollBatch;
 

@@ -87,7 +87,8 @@ delete_batches(Outbox *outbox, Work *work)
 	{
 		const PollBatch *batch = dlist_container(PollBatch, node, iter.cur);
 
-		if (batch->settled < batch->open || batch->forgotten)
+		if (batch->settled < batch->open || batch->forgotten ||
+			!batch->complete)
 			continue;
 		iomsg_columns_set(&columns, 0, Int32GetDatum(batch->service->id));
 		iomsg_columns_put_time(&columns, 1, batch->due_at);

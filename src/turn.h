@@ -21,7 +21,6 @@ typedef struct Turn
 	bool		resync;			/* a commit's end is not known */
 	bool		worked;			/* there has been anything to do */
 	bool		adopting;		/* rows from before a promotion */
-	uint64		adopted;		/* so many messages of them */
 	int			max_in_flight;	/* connections that there are */
 	int			failures;		/* transactions that failed, in a row */
 	int			last_sqlstate;

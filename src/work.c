@@ -83,10 +83,14 @@ iomsg_work_add(Work *work, Service *service, int lane, int64 id)
 	WorkItem   *item;
 	bool		found;
 
+	/* First: without it the id would be in hand, and nobody's. */
+	item = MemoryContextAllocZero(work->context, sizeof(WorkItem));
 	(void) hash_search(ids, &id, HASH_ENTER, &found);
 	if (found)
+	{
+		pfree(item);
 		return NULL;
-	item = MemoryContextAllocZero(work->context, sizeof(WorkItem));
+	}
 	item->id = id;
 	item->service = service;
 	item->lane = lane;
