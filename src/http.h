@@ -67,7 +67,7 @@ typedef struct HttpResult
 	int			curl_code;		/* CURLcode, 0 when the exchange is complete */
 	const char *curl_text;		/* static; never a URL, a key or a body */
 	int			sendings;		/* 0: provably nothing of it left us */
-	bool		guard_refused;	/* second sending, stale mark or bad address */
+	bool		guard_refused;	/* twice, too late, bad peer, input unread */
 	bool		timed_out;		/* one of the time limits */
 	bool		cancelled;		/* by iomsg_http_cancel_unsent */
 	HttpPhase	phase;

@@ -15,6 +15,7 @@
 
 #include "http_address.h"
 #include "http_fault.h"
+#include "http_sockets.h"
 
 #define MAX_TEXT 8000
 
@@ -151,16 +152,46 @@ iomsg_http_guard_open_socket(void *context, curlsocktype purpose,
 		return CURL_SOCKET_BAD;
 	}
 	fd = socket(address->family, address->socktype, address->protocol);
-	if (fd >= 0)
-		(void) fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return fd < 0 ? CURL_SOCKET_BAD : fd;
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
+	(void) fcntl(fd, F_SETFD, FD_CLOEXEC);
+	iomsg_http_sockets_add(fd);
+	return fd;
+}
+
+/*
+ * Tells whether what comes next on the connection can only be the answer to
+ * this request.  On a kept one something may wait already: an answer that
+ * nobody asked for (a late 429, say) would be taken for the one to this
+ * message, or for the profile of this citizen; so a request that may be
+ * repeated is refused too.  An end or an error would only cost the sending.
+ * Over TLS it is the same, whatever the bytes mean.  On a connection that was
+ * opened for this request TLS 1.3 has its session tickets waiting, which are
+ * read with the first answer.
+ */
+static bool
+is_clean(const Exchange *exchange, int local_port)
+{
+	if (exchange->has_address)
+		return true;
+	switch (iomsg_http_sockets_input(local_port))
+	{
+		case HTTP_INPUT_NONE:
+			return true;
+		case HTTP_INPUT_PENDING:
+			break;
+		case HTTP_INPUT_UNKNOWN:
+			return (exchange->flags & HTTP_REPEATABLE) != 0;
+	}
+	return false;
 }
 
 /*
  * libcurl is about to send: the guard.  Refuses a second sending (libcurl
  * repeats any request, POST included, when a reused connection dies before
- * the first byte of the answer), a sending that is too late, and a reused
- * connection to a peer that this request may not reach.
+ * the first byte of the answer), a sending that is too late, a reused
+ * connection to a peer that this request may not reach, and one on which
+ * something waits unread; libcurl closes what was refused.
  */
 int
 iomsg_http_guard_sending(void *context, char *peer, char *local,
@@ -173,7 +204,6 @@ iomsg_http_guard_sending(void *context, char *peer, char *local,
 
 	(void) local;
 	(void) peer_port;
-	(void) local_port;
 	if (result->phase < HTTP_PHASE_READY)
 		result->phase = HTTP_PHASE_READY;
 	if (result->sendings > 0 && (exchange->flags & HTTP_REPEATABLE) == 0)
@@ -187,6 +217,8 @@ iomsg_http_guard_sending(void *context, char *peer, char *local,
 		refused = true;
 	if (!exchange->through_proxy &&
 		!allows_address(exchange, iomsg_http_address_kind_of_text(peer)))
+		refused = true;
+	if (!refused && !is_clean(exchange, local_port))
 		refused = true;
 	if (refused)
 	{

@@ -10,6 +10,8 @@
 
 #include "tap.h"
 
+#define THROTTLED \
+	"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n"
 #define CREATED \
 	"HTTP/1.1 201 Created\r\nContent-Length: 11\r\n\r\n{\"id\":\"01\"}"
 
@@ -90,6 +92,61 @@ test_many(void)
 	server_stop(servers[1]);
 }
 
+/*
+ * A connection on which something has come that nobody asked for: the next
+ * request does not leave on it, and that after it has one of its own.
+ */
+static void
+test_surplus(const char *name, const ServerAnswer *script, HttpRequest first,
+			 HttpRequest next)
+{
+	Server	   *server = server_start(script, 2, 0);
+	HttpClient *client = fetch_open(2);
+	const char *url = fetch_url("http://127.0.0.1", server_port(server));
+	const HttpResult *result;
+
+	first.url = url;
+	next.url = url;
+	result = fetch(client, &first);
+	tap_ok(result->status == 201 && result->sendings == 1,
+		   "%s: the request before it has its answer", name);
+	fetch_sleep_ms(300);
+	result = fetch(client, &next);
+	if (!tap_ok(result->sendings == 0 && result->guard_refused &&
+				result->status == 0 && result->phase == HTTP_PHASE_READY &&
+				!result->timed_out,
+				"%s: the next request does not leave", name))
+		printf("# status %ld, sendings %d, refused %d, phase %d\n",
+			   result->status, result->sendings, result->guard_refused,
+			   result->phase);
+	result = fetch(client, &next);
+	tap_ok(result->status == 201 && result->sendings == 1 &&
+		   server_requests(server) == 2 && server_connections(server) == 2,
+		   "%s: the one after it leaves on another connection", name);
+	iomsg_http_close(client);
+	server_stop(server);
+}
+
+/* Nothing waits unread: one connection serves all. */
+static void
+test_kept(void)
+{
+	static const ServerAnswer script[] = {{CREATED, SERVER_KEEP}};
+	Server	   *server = server_start(script, 1, 0);
+	HttpClient *client = fetch_open(2);
+	HttpRequest request = fetch_post(fetch_url("http://127.0.0.1",
+											   server_port(server)));
+	int			good = 0;
+	int			i;
+
+	for (i = 0; i < 3; i++)
+		good += fetch(client, &request)->status == 201;
+	tap_ok(good == 3 && server_connections(server) == 1,
+		   "three POSTs leave on one connection");
+	iomsg_http_close(client);
+	server_stop(server);
+}
+
 /* The room is bounded, and closing does not wait for what is in flight. */
 static void
 test_room(void)
@@ -119,8 +176,18 @@ test_room(void)
 int
 main(void)
 {
+	static const ServerAnswer unasked[] = {
+		{CREATED, SERVER_KEEP, .surplus = THROTTLED, .surplus_ms = 100},
+		{CREATED, SERVER_KEEP}
+	};
+
 	test_high_descriptor();
 	test_many();
 	test_room();
+	test_kept();
+	test_surplus("an unasked answer and a POST", unasked, fetch_post(NULL),
+				 fetch_post(NULL));
+	test_surplus("an unasked answer and a GET", unasked, fetch_post(NULL),
+				 fetch_get(NULL));
 	return tap_done();
 }

@@ -130,7 +130,11 @@ send_answer(const Served *served, const ServerAnswer *answer)
 		sent += (size_t) count;
 		sleep_ms(answer->gap_ms);
 	}
-	return true;
+	if (answer->surplus == NULL)
+		return true;
+	sleep_ms(answer->surplus_ms);
+	len = strlen(answer->surplus);
+	return transmit(served, answer->surplus, len) == (ssize_t) len;
 }
 
 /* Ends a connection as the script says; the descriptor stays ours. */

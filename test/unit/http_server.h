@@ -23,6 +23,8 @@ typedef struct ServerAnswer
 	int			delay_ms;		/* before the first byte */
 	int			gap_ms;			/* between any two bytes */
 	size_t		len;			/* 0: strlen */
+	const char *surplus;		/* sent after it, unasked; NULL: nothing */
+	int			surplus_ms;		/* how long after */
 } ServerAnswer;
 
 typedef struct Server Server;

@@ -14,6 +14,9 @@
 #include "tap.h"
 
 #define EMPTY_OK "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+#define THROTTLED \
+	"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n"
+#define CREATED "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n"
 #define DAY_S 86400
 
 static const ServerAnswer answering[] = {{EMPTY_OK, SERVER_KEEP}};
@@ -198,9 +201,45 @@ test_reuse(const char *ca_file, const char *other_file)
 	SSL_CTX_free(context);
 }
 
+/*
+ * Something has come that nobody asked for: the next request does not leave,
+ * and that after it has a connection of its own.
+ */
+static void
+test_surplus(const char *ca_file, const char *name, const ServerAnswer *script)
+{
+	SSL_CTX    *context = make_context("local.test", DAY_S, ca_file);
+	HttpClient *client = fetch_open(2);
+	Server	   *server = server_start_tls(script, 2, context);
+	HttpRequest request = fetch_post(fetch_url("https://local.test",
+											   server_port(server)));
+	const HttpResult *result;
+
+	request.ca_file = ca_file;
+	result = fetch(client, &request);
+	tap_ok(result->status == 201, "%s over TLS", name);
+	fetch_sleep_ms(300);
+	result = fetch(client, &request);
+	if (!tap_ok(result->guard_refused && result->sendings == 0,
+				"after it no request leaves on that connection"))
+		printf("# status %ld, sendings %d\n", result->status,
+			   result->sendings);
+	result = fetch(client, &request);
+	tap_ok(result->status == 201 && result->sendings == 1 &&
+		   server_requests(server) == 2 && server_connections(server) == 2,
+		   "but on another");
+	iomsg_http_close(client);
+	server_stop(server);
+	SSL_CTX_free(context);
+}
+
 int
 main(void)
 {
+	static const ServerAnswer later[] = {
+		{CREATED "{}", SERVER_KEEP, .surplus = THROTTLED, .surplus_ms = 100},
+		{CREATED "{}", SERVER_KEEP}
+	};
 	char		directory[] = "/tmp/io_msg_http_XXXXXX";
 	char		ca_file[64];
 	char		other_file[64];
@@ -217,6 +256,7 @@ main(void)
 	test_not_believed(ca_file, other_file);
 	test_reuse(ca_file, other_file);
 	test_protocols(ca_file);
+	test_surplus(ca_file, "an unasked answer", later);
 	(void) unlink(ca_file);
 	(void) unlink(other_file);
 	(void) rmdir(directory);
