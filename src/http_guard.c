@@ -8,6 +8,7 @@
  */
 #include "http_exchange.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <string.h>
 #include <strings.h>
@@ -160,6 +161,26 @@ iomsg_http_guard_open_socket(void *context, curlsocktype purpose,
 }
 
 /*
+ * Tells whether OpenSSL has read more off the socket than libcurl took: the
+ * end of an answer may share a record with what nobody asked for, and libcurl
+ * stops at the end of the answer.  OpenSSL is libcurl's, not ours, so that its
+ * function is looked up; with another TLS library the socket alone is seen.
+ */
+static bool
+holds_record(CURL *easy)
+{
+	struct curl_tlssessioninfo *session = NULL;
+	int			(*has_pending) (const void *tls);
+
+	if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK ||
+		session == NULL || session->internals == NULL ||
+		session->backend != CURLSSLBACKEND_OPENSSL)
+		return false;
+	*(void **) &has_pending = dlsym(RTLD_DEFAULT, "SSL_has_pending");
+	return has_pending != NULL && has_pending(session->internals) != 0;
+}
+
+/*
  * Tells whether what comes next on the connection can only be the answer to
  * this request.  On a kept one something may wait already: an answer that
  * nobody asked for (a late 429, say) would be taken for the one to this
@@ -174,6 +195,8 @@ is_clean(const Exchange *exchange, int local_port)
 {
 	if (exchange->has_address)
 		return true;
+	if (exchange->is_https && holds_record(exchange->easy))
+		return false;
 	switch (iomsg_http_sockets_input(local_port))
 	{
 		case HTTP_INPUT_NONE:

@@ -240,6 +240,10 @@ main(void)
 		{CREATED "{}", SERVER_KEEP, .surplus = THROTTLED, .surplus_ms = 100},
 		{CREATED "{}", SERVER_KEEP}
 	};
+	static const ServerAnswer joined[] = {
+		{CREATED, SERVER_KEEP, .surplus = "{}" THROTTLED, .surplus_ms = 100},
+		{CREATED "{}", SERVER_KEEP}
+	};
 	char		directory[] = "/tmp/io_msg_http_XXXXXX";
 	char		ca_file[64];
 	char		other_file[64];
@@ -257,6 +261,7 @@ main(void)
 	test_reuse(ca_file, other_file);
 	test_protocols(ca_file);
 	test_surplus(ca_file, "an unasked answer", later);
+	test_surplus(ca_file, "one in the record of a body", joined);
 	(void) unlink(ca_file);
 	(void) unlink(other_file);
 	(void) rmdir(directory);
