@@ -90,7 +90,9 @@ BEGIN
 	                     WHEN io_resolve.outcome = 'not_sent' THEN 'failed' ELSE 'queued' END,
 	       reason = CASE WHEN io_resolve.message_id IS NOT NULL THEN 'being_verified'
 	                     WHEN io_resolve.outcome = 'sent' THEN 'resolved_sent'
-	                     WHEN io_resolve.outcome = 'not_sent' THEN 'resolved_not_sent' END,
+	                     WHEN io_resolve.outcome = 'not_sent' THEN 'resolved_not_sent'
+	                     /* The first may have been accepted, whatever becomes of the next. */
+	                     ELSE 'maybe_accepted' END,
 	       message_id = io_resolve.message_id,
 	       settled_at = CASE WHEN io_resolve.message_id IS NOT NULL THEN r.settled_at
 	                         WHEN io_resolve.outcome <> 'send_again' THEN due END,
@@ -117,4 +119,4 @@ END
 $$;
 REVOKE ALL ON FUNCTION io_resolve(bigint, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION io_resolve(bigint, text, text, text) IS
-'Settles an uncertain message by a person''s word. outcome: sent (with message_id, IO''s id, the worker asks IO first and the row stays uncertain until then), not_sent (it becomes failed; io_retry can send it later), send_again (which may reach the citizen twice). reason is kept in io_msg.audit with the caller. Returns the row''s status. Errors: P0002 no such id, 55000 not uncertain or no content left, 55P03 another transaction is changing it, 22023 outcome or message_id not valid, 22004 no reason, 23505 the id is another message''s.';
+'Settles an uncertain message by a person''s word. outcome: sent (with message_id, IO''s id, the worker asks IO first and the row stays uncertain until then), not_sent (it becomes failed; io_retry can send it later), send_again (which may reach the citizen twice; unless IO accepts it, the message is uncertain again). reason is kept in io_msg.audit with the caller. Returns the row''s status. Errors: P0002 no such id, 55000 not uncertain or no content left, 55P03 another transaction is changing it, 22023 outcome or message_id not valid, 22004 no reason, 23505 the id is another message''s.';

@@ -17,15 +17,16 @@ enum
 	PENDING_DUE_AT = 4, PENDING_ID
 };
 static IoMsgTable outbox_table = {
-	.name = "outbox", .nkeys = 1, .ncolumns = 7,
+	.name = "outbox", .nkeys = 1, .ncolumns = 8,
 	.columns = {{"id", INT8OID}, {"status", TEXTOID},
 	{"due_at", TIMESTAMPTZOID}, {"kind", TEXTOID}, {"fiscal_code", TEXTOID},
-	{"attempts", INT2OID}, {"expires_at", TIMESTAMPTZOID}}
+	{"attempts", INT2OID}, {"expires_at", TIMESTAMPTZOID},
+	{"reason", TEXTOID}}
 };
 enum
 {
 	OUTBOX_STATUS = 1, OUTBOX_DUE_AT, OUTBOX_KIND, OUTBOX_FISCAL_CODE,
-	OUTBOX_ATTEMPTS, OUTBOX_EXPIRES_AT
+	OUTBOX_ATTEMPTS, OUTBOX_EXPIRES_AT, OUTBOX_REASON
 };
 static IoMsgTable profile_table = {
 	.name = "profile", .nkeys = 2, .ncolumns = 5,
@@ -78,13 +79,21 @@ iomsg_due_rows_close(DueRows *due)
 }
 
 /*
- * May IO have accepted an earlier attempt?
+ * May IO have accepted an earlier attempt?  A row that has come to nothing yet
+ * has had none, which is most of them.
  */
 static bool
-is_doubtful(IoMsgRows *attempt, Datum id)
+is_doubtful(IoMsgRows *outbox, IoMsgRows *attempt, Datum id)
 {
 	bool		isnull;
 
+	if (DatumGetInt16(iomsg_rows_value(outbox, OUTBOX_ATTEMPTS,
+									   &isnull)) == 0)
+	{
+		(void) iomsg_rows_value(outbox, OUTBOX_REASON, &isnull);
+		if (isnull)
+			return false;
+	}
 	iomsg_rows_seek(attempt, &id, 1, false);
 	while (iomsg_rows_next(attempt))
 	{
@@ -137,8 +146,8 @@ iomsg_due_rows_read(DueRows *due, int32 service_id, Datum *v, bool *n)
 	v[DUE_ATTEMPTS] = iomsg_rows_value(outbox, OUTBOX_ATTEMPTS, &isnull);
 	v[DUE_EXPIRES_AT] = iomsg_rows_value(outbox, OUTBOX_EXPIRES_AT,
 										 &n[DUE_EXPIRES_AT]);
-	v[DUE_DOUBTFUL] = BoolGetDatum(DatumGetInt16(v[DUE_ATTEMPTS]) > 0 &&
-								   is_doubtful(&due->attempt, v[DUE_ID]));
+	v[DUE_DOUBTFUL] = BoolGetDatum(is_doubtful(outbox, &due->attempt,
+											   v[DUE_ID]));
 	person[0] = Int32GetDatum(service_id);
 	person[1] = v[DUE_FISCAL_CODE];
 	n[DUE_CHECKED_AT] = !iomsg_rows_find(profile, person);

@@ -101,7 +101,8 @@
 #define SQL_PEEK \
 "SELECT l.lane, p.id, p.due_at, o.kind = 'profile', o.fiscal_code, " \
 "       o.attempts, o.expires_at, f.\"exists\", f.sender_allowed, " \
-"       f.checked_at, CASE WHEN o.attempts > 0 THEN " \
+"       f.checked_at, CASE " \
+"           WHEN o.attempts > 0 OR o.reason IS NOT NULL THEN " \
 "           (SELECT true FROM io_msg.attempt AS a WHERE a.id = p.id " \
 "               AND a.class = 'unknown' LIMIT 1) END IS NOT NULL " \
 "  FROM ROWS FROM (pg_catalog.unnest($1::integer[]), " \

@@ -224,7 +224,9 @@ finish_unknown(Ending *end)
 }
 
 /*
- * IO had an error of its own and says that it did not take the call.
+ * IO had an error of its own and says that it did not take the call.  Where
+ * the service does not believe that, the attempt is kept as one of which
+ * nobody knows: so it will be when the next one ends.
  */
 static void
 finish_retry(Ending *end)
@@ -234,7 +236,10 @@ finish_retry(Ending *end)
 	if (item->kind == ITEM_POLL)
 		finish_status(end);
 	else if (item->state == ITEM_SENDING && !item->service->trusts_500)
+	{
+		end->verdict.kind = VERDICT_UNKNOWN;
 		finish_unknown(end);
+	}
 	else
 		retry_later(end, "failed", &end->counters->failed);
 }

@@ -197,6 +197,46 @@ subtest 'send again' => sub
 		qr/is not uncertain: its status is sent/, 'only once');
 };
 
+# Until the second is accepted, the first may have been: each end but that is
+# doubt again, and io_retry has nothing to send.
+my %no_second = (
+	'IO refuses it' => [ { kind => 'error', status => 400 } ],
+	'IO has an error, then refuses it' => [ { kind => 'error', status => 500 }, { kind => 'error', status => 400 } ],
+	'IO puts it off, then refuses it' => [ { kind => 'error', status => 429, headers => { 'Retry-After' => 1 } },
+		{ kind => 'error', status => 400 } ],
+	'the person wants none any more' => "UPDATE io_msg.profile SET sender_allowed = false WHERE fiscal_code = 'CITIZEN'",
+	'its time is over' => "UPDATE io_msg.outbox SET expires_at = now() + interval '1 ms' WHERE id = ID",
+	'the service only tries out by now' => "UPDATE io_msg.service SET dry_run = true WHERE name = 'SERVICE'",
+);
+
+foreach my $case (sort keys %no_second)
+{
+	subtest "send again: $case" => sub
+	{
+		my $m = make_uncertain();
+		my $change = $no_second{$case};
+		my %is = (CITIZEN => fiscal_code($m->{n}), ID => $m->{id}, SERVICE => $m->{service});
+
+		# Both at once for the worker.
+		if (ref $change)
+		{
+			$io->fault(path => 'message', fiscal_code => $is{CITIZEN}, count => 1, %$_) foreach @$change;
+			resolve($m, 'send_again');
+		}
+		else
+		{
+			$node->safe_psql('postgres', "BEGIN; SELECT io_resolve($m->{id}, 'send_again', reason => 'as a test says'); "
+				  . ($change =~ s/([A-Z]+)/$is{$1} \/\/ $1/ger) . '; COMMIT');
+		}
+		wait_for_status($node, $m->{id}, 'uncertain');
+		is(reason_of($m), 'maybe_accepted', 'it is in doubt again');
+		is(in_doubt($m), 1, 'and waits for a person');
+		is(accepted_for($io, $m->{n}), 1, 'IO has the first');
+		like(($node->psql('postgres', "SELECT io_retry($m->{id})"))[2], qr/cannot be retried: its status is uncertain/,
+			'io_retry does not send it');
+	};
+}
+
 # A transaction that keeps the row, as one in psql that somebody forgot.
 sub keep_row
 {

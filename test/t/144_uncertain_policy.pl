@@ -57,12 +57,14 @@ sub classes_of
 	return sql("SELECT string_agg(class || ' ' || reason, ', ' ORDER BY number) FROM io_msg.attempt WHERE id = $id");
 }
 
+sub resend { my ($id) = @_; return sql("SELECT io_resolve($id, 'send_again', reason => 'as a test says')"); }
 sub in_doubt { my ($id) = @_; return sql("SELECT count(*) FROM io_msg.uncertain WHERE id = $id"); }
 
 my %resend = (on_uncertain => 'resend');
 my %lost = (kind => 'close', when => 'after_accepting');
 my %gateway = (kind => 'error', status => 502, shape => 'html');
 my %own = (kind => 'error', status => 500);
+my %refused = (kind => 'error', status => 400);
 
 subtest 'resend: an answer that was lost' => sub
 {
@@ -165,7 +167,22 @@ subtest 'on_server_error uncertain' => sub
 	is_row($id, $n, 'uncertain 1 1 0', 'not tried again');
 	is(row_of($node, $id)->{reason}, 'server_error', 'the reason');
 	is(in_doubt($id), 1, 'a person is asked');
-	is(classes_of($id), 'retry server_error', 'what IO said is kept as it was');
+	is(classes_of($id), 'unknown server_error', 'what IO said is kept, and that it was not believed');
+
+	# Nor is it believed later.
+	sql("SELECT io_pause('policy$nservices')");
+	resend($id);
+	is(sql("SELECT io_cancel($id)"), 'f', 'sent again, it cannot be taken back');
+	is_row($id, $n, 'uncertain 0 1 0', 'it is in doubt');
+	is(row_of($node, $id)->{reason}, 'maybe_accepted', 'for the first request');
+	$io->clear_faults;
+	$io->fault(path => 'message', fiscal_code => fiscal_code($n), %refused, count => 1);
+	resend($id);
+	sql("SELECT io_resume('policy$nservices')");
+	wait_for_status($node, $id, 'uncertain');
+	is_row($id, $n, 'uncertain 1 2 0', 'that the second was refused says nothing of the first');
+	is(row_of($node, $id)->{reason}, 'maybe_accepted', 'which is the doubt');
+	is(in_doubt($id), 1, 'a person is asked again');
 
 	# To ask about a person does no harm, however often.
 	my $m = ++$citizen;
@@ -190,6 +207,12 @@ subtest 'both: uncertain, and so sent again' => sub
 
 	wait_for_status($node, $id, 'uncertain');
 	is_row($id, $n, 'uncertain 3 3 0', 'never failed: IO may have accepted it');
+
+	($id, $n) = send_one({ %resend, on_server_error => 'uncertain' }, { %own, count => 1 }, { %refused, count => 1 });
+	wait_for_status($node, $id, 'uncertain');
+	is_row($id, $n, 'uncertain 2 2 0', 'nor where the second is refused');
+	is(row_of($node, $id)->{reason}, 'maybe_accepted', 'it may have accepted the first');
+	is(classes_of($id), 'unknown server_error, refused invalid_request', 'both are kept');
 };
 
 subtest 'a change counts at once' => sub
