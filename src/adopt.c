@@ -10,9 +10,10 @@
  */
 #include "postgres.h"
 
-#include "access/timeline.h"
+#include "access/xlog_internal.h"
 #include "catalog/pg_type.h"
 #include "replication/syncrep.h"
+#include "storage/fd.h"
 #include "utils/guc.h"
 
 #include "doubt_sql.h"
@@ -36,33 +37,37 @@ static IoMsgStatement note = {.sql = SQL_ADOPT_NOTE, .nargs = 2,
 /*
  * Was this server recovered to an earlier time, or to another end than that
  * of the latest timeline?  Then it does not know what has been sent since.
+ * The history of its timeline tells, whatever is set by now: the last line has
+ * the timeline before, where it ended, and what target there was.
  */
 static bool
 goes_back(TimeLineID timeline)
 {
-	static const char *const targets[] = {
-		"recovery_target", "recovery_target_lsn", "recovery_target_name",
-		"recovery_target_time", "recovery_target_xid"
-	};
 	const char *wanted = GetConfigOption("recovery_target_timeline", true,
 										 false);
-	List	   *history = readTimeLineHistory(timeline);
-	TimeLineID	before = list_length(history) < 2 ? 0 :
-		((TimeLineHistoryEntry *) lsecond(history))->tli;
+	char		path[MAXPGPATH];
+	char		line[MAXPGPATH];
+	TimeLineID	before;
+	FILE	   *file;
+	bool		is_behind = true;
 
-	/* Where there was one in between, some other server has run it. */
-	if (before != timeline - 1 ||
-		(wanted != NULL && strcmp(wanted, "latest") != 0))
+	if (wanted != NULL && strcmp(wanted, "latest") != 0)
 		return true;
-
-	for (size_t i = 0; i < lengthof(targets); i++)
+	if (timeline == 1)
+		return false;
+	TLHistoryFilePath(path, timeline);
+	file = AllocateFile(path, "r");
+	if (file == NULL)
+		return true;
+	while (fgets(line, sizeof(line), file) != NULL)
 	{
-		const char *value = GetConfigOption(targets[i], true, false);
-
-		if (value != NULL && value[0] != '\0')
-			return true;
+		/* Where there was one in between, some other server has run it. */
+		if (sscanf(line, "%u", &before) == 1)
+			is_behind = before != timeline - 1 ||
+				strstr(line, "no recovery target specified") == NULL;
 	}
-	return false;
+	FreeFile(file);
+	return is_behind;
 }
 
 /*

@@ -184,9 +184,12 @@ subtest 'a server recovered to an earlier time' => sub
 	my $restored = PostgreSQL::Test::Cluster->new('restored');
 	$restored->init_from_backup($node, 'base', has_restoring => 1, standby => 0);
 	$restored->append_conf('postgresql.conf',
-		"recovery_target_name = 'before'\nrecovery_target_action = promote\narchive_mode = off\n");
+		"recovery_target_name = 'before'\nrecovery_target_action = promote\narchive_mode = off\nshared_preload_libraries = ''\n");
 	$restored->start;
 	wait_until($restored, 'SELECT NOT pg_is_in_recovery()', 'recovered');
+	# Where it went back to is taken out of the settings before anybody looks.
+	$restored->append_conf('postgresql.conf', "recovery_target_name = ''\nshared_preload_libraries = 'io_msg'\n");
+	$restored->restart;
 	confirm_for($restored);
 	is($restored->safe_psql('postgres', 'SELECT synchronous FROM io_msg.drainer'), 't', 'marks waited for a standby then');
 	$restored->safe_psql('postgres', 'SELECT io_resume()');
