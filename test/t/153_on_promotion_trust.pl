@@ -162,17 +162,27 @@ sub end_receivers
 	return;
 }
 
-subtest 'a server recovered to an earlier time' => sub
+# A server with an archive and a standby that confirms, after its first message:
+# a backup of it.
+sub archiving_server
 {
-	my $io = start_sandbox();
+	my ($name, $io) = @_;
 	# The receiver has no slot: what it has not read yet must stay.
-	my $node = iomsg_node('main', init => [ allows_streaming => 1, has_archiving => 1 ],
+	my $node = iomsg_node($name, init => [ allows_streaming => 1, has_archiving => 1 ],
 		'io_msg.on_promotion' => 'trust', 'wal_keep_size' => '1GB');
 
 	confirm_for($node);
 	add_service($node, 'tari', $io);
 	wait_for_status($node, enqueue($node, 1), 'sent');
 	$node->backup('base');
+	return $node;
+}
+
+subtest 'a server recovered to an earlier time' => sub
+{
+	my $io = start_sandbox();
+	my $node = archiving_server('main', $io);
+
 	$node->safe_psql('postgres', 'SELECT io_pause()');
 	my @old = enqueue_many($node, 2, 6);
 	$node->safe_psql('postgres', q{SELECT pg_create_restore_point('before')});
@@ -205,13 +215,8 @@ subtest 'a server recovered to an earlier time' => sub
 subtest 'a server recovered to the end of an earlier timeline' => sub
 {
 	my $io = start_sandbox();
-	my $node = iomsg_node('first', init => [ allows_streaming => 1, has_archiving => 1 ],
-		'io_msg.on_promotion' => 'trust', 'wal_keep_size' => '1GB');
+	my $node = archiving_server('first', $io);
 
-	confirm_for($node);
-	add_service($node, 'tari', $io);
-	wait_for_status($node, enqueue($node, 1), 'sent');
-	$node->backup('base');
 	IoMsgFailover::set_now($node, 'io_msg.enabled', 'off');
 	enqueue_many($node, 2, 6);
 	$node->safe_psql('postgres', 'SELECT pg_switch_wal()');
