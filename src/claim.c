@@ -140,14 +140,10 @@ static void
 keep_content(WorkItem *item, char *content, Work *work)
 {
 	char	   *utf8 = pg_server_to_any(content, strlen(content), PG_UTF8);
-	char	   *kept;
 
 	FAULT_CONTENT(utf8);
-	kept = MemoryContextStrdup(work->context, utf8);
-	/* Kept by a transaction that failed at another one. */
-	if (item->body)
-		pfree(item->body);
-	item->body = kept;
+	/* One may be there from a transaction that failed at another item. */
+	iomsg_work_keep_text(work, &item->body, utf8);
 	item->body_len = strlen(utf8);
 }
 

@@ -169,14 +169,15 @@ iomsg_http_guard_open_socket(void *context, curlsocktype purpose,
 static bool
 holds_record(CURL *easy)
 {
+	static int	(*has_pending) (const void *tls) = NULL;
 	struct curl_tlssessioninfo *session = NULL;
-	int			(*has_pending) (const void *tls);
 
 	if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK ||
 		session == NULL || session->internals == NULL ||
 		session->backend != CURLSSLBACKEND_OPENSSL)
 		return false;
-	*(void **) &has_pending = dlsym(RTLD_DEFAULT, "SSL_has_pending");
+	if (has_pending == NULL)
+		*(void **) &has_pending = dlsym(RTLD_DEFAULT, "SSL_has_pending");
 	return has_pending != NULL && has_pending(session->internals) != 0;
 }
 

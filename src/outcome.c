@@ -128,12 +128,9 @@ finish_profile(Ending *end)
 	item->profile_checked_at = end->now;
 	item->profile_exists = end->result->status == 200;
 	item->profile_allowed = end->verdict.kind == VERDICT_ALLOWED;
-	if (item->languages)
-		pfree(item->languages);
-	item->languages = NULL;
-	if (end->io.languages[0] != '\0')
-		item->languages = MemoryContextStrdup(end->work->context,
-											  end->io.languages);
+	iomsg_work_keep_text(end->work, &item->languages,
+						 end->io.languages[0] == '\0' ? NULL :
+						 end->io.languages);
 	share_profile(item);
 	if (item->kind == ITEM_PROFILE)
 	{
@@ -267,7 +264,7 @@ finish_not_sent(Ending *end)
 		iomsg_work_not_sent(end->item, "stopped_before_sending", 0);
 		return;
 	}
-	/* A mark that was too old says nothing about the network. */
+	/* A mark too old, or a connection not clean, tells of no bad network. */
 	if (!end->result->guard_refused || end->result->phase < HTTP_PHASE_READY)
 		wait_ms = iomsg_standing_pause_account(end);
 	iomsg_work_not_sent(end->item, end->verdict.reason, wait_ms);

@@ -94,19 +94,41 @@ profile_is_fresh(const WorkItem *item, TimestampTz now, int64 at_least_us)
 }
 
 /*
+ * Why a message is not to be sent whoever the person is, and the status that
+ * this gives it; NULL if it may be.
+ */
+static const char *
+find_refusal(const WorkItem *item, TimestampTz now, const char **status)
+{
+	if (item->expires_at <= now)
+	{
+		*status = "expired";
+		return "expired";
+	}
+	if (item->service->dry_run)
+	{
+		*status = "cancelled";
+		return "dry_run";
+	}
+	if (!may_receive(item->service, item->fiscal_code))
+	{
+		*status = "not_allowed";
+		return "not_in_only_recipients";
+	}
+	return NULL;
+}
+
+/*
  * Decide what a message needs first.
  */
 static void
 route(WorkItem *item, TimestampTz now)
 {
-	Service    *service = item->service;
+	const char *status;
+	const char *refusal = find_refusal(item, now, &status);
 
-	if (item->expires_at <= now)
-		iomsg_work_finish(item, "expired", "expired");
-	else if (service->dry_run)
-		iomsg_work_finish(item, "cancelled", "dry_run");
-	else if (!may_receive(service, item->fiscal_code))
-		iomsg_work_finish(item, "not_allowed", "not_in_only_recipients");
+	if (refusal != NULL)
+		iomsg_work_finish(item, status, refusal);
 	else if (item->kind == ITEM_PROFILE ||
 			 !profile_is_fresh(item, now, 0))
 		item->state = ITEM_TO_CHECK;
@@ -117,7 +139,7 @@ route(WorkItem *item, TimestampTz now)
 					"sender_not_allowed" : "no_profile");
 	item->budgeted = item->state != ITEM_DONE;
 	if (item->budgeted)
-		service->account->budget--;
+		item->service->account->budget--;
 }
 
 /*
@@ -203,6 +225,7 @@ void
 iomsg_turn_choose(Turn *turn, int64 now_us)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	const char *status;
 	dlist_mutable_iter iter;
 
 	turn->nmarking = 0;
@@ -212,9 +235,8 @@ iomsg_turn_choose(Turn *turn, int64 now_us)
 
 		if (item->state != ITEM_READY)
 			continue;
-		if (!iomsg_work_may_send(item->service) || item->service->dry_run ||
-			item->expires_at <= now ||
-			!may_receive(item->service, item->fiscal_code) ||
+		if (!iomsg_work_may_send(item->service) ||
+			find_refusal(item, now, &status) != NULL ||
 			!profile_is_fresh(item, now, ASKED_FOR_US) ||
 			iomsg_work_paused_until(item->service, now_us) != 0 ||
 			is_one_too_many(turn, item))

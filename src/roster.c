@@ -67,21 +67,6 @@ iomsg_roster_keys_changed(void)
 }
 
 /*
- * Keep a text, or NULL, in the place of another, which stays where that
- * fails.
- */
-static void
-keep_text(Work *work, char **place, const char *text)
-{
-	char	   *kept = text == NULL ? NULL :
-		MemoryContextStrdup(work->context, text);
-
-	if (*place)
-		pfree(*place);
-	*place = kept;
-}
-
-/*
  * The account of a row, made if it is new or its address has changed.
  */
 static Account *
@@ -122,8 +107,8 @@ load_account(Work *work, Datum *values, bool *isnull)
 	account->quota.period_ms = official ? OFFICIAL_PERIOD_MS :
 		DatumGetInt64(values[COLUMN_PERIOD]);
 	MemoryContextSwitchTo(old);
-	keep_text(work, &account->proxy, isnull[COLUMN_PROXY] ? NULL :
-			  TextDatumGetCString(values[COLUMN_PROXY]));
+	iomsg_work_keep_text(work, &account->proxy, isnull[COLUMN_PROXY] ? NULL :
+						 TextDatumGetCString(values[COLUMN_PROXY]));
 	account->host_allowed = iomsg_settings_host_allowed(account->base_url,
 														&account->loopback) &&
 		(account->proxy == NULL ||
@@ -271,7 +256,8 @@ load_service(Work *work, Datum *values, bool *isnull)
 	if (service == NULL)
 		service = add_service(work, id);
 	could_send = service->present && iomsg_work_may_send(service);
-	keep_text(work, &service->name, TextDatumGetCString(values[COLUMN_NAME]));
+	iomsg_work_keep_text(work, &service->name,
+						 TextDatumGetCString(values[COLUMN_NAME]));
 	service->paused = DatumGetBool(values[COLUMN_PAUSED]);
 	service->dry_run = DatumGetBool(values[COLUMN_DRY_RUN]);
 	service->resends = DatumGetBool(values[COLUMN_RESENDS]);

@@ -74,6 +74,21 @@ iomsg_work_may_do(const Service *service, bool polls)
 }
 
 /*
+ * Keep a text, or NULL, in the place of another, which stays where that
+ * fails.
+ */
+void
+iomsg_work_keep_text(Work *work, char **place, const char *text)
+{
+	char	   *kept = text == NULL ? NULL :
+		MemoryContextStrdup(work->context, text);
+
+	if (*place)
+		pfree(*place);
+	*place = kept;
+}
+
+/*
  * Put a row that was read at the end of its lane; NULL if it is in hand
  * already.
  */

@@ -108,6 +108,7 @@ extern void iomsg_work_not_sent(WorkItem *item, const char *reason,
 extern void iomsg_work_probe_service(Service *service, TimestampTz from);
 extern void iomsg_work_probe_all(Work *work, TimestampTz from);
 extern void iomsg_work_probe_due(Work *work, TimestampTz now);
+extern void iomsg_work_keep_text(Work *work, char **place, const char *text);
 extern WorkItem *iomsg_work_add(Work *work, Service *service, int lane,
 							int64 id);
 extern void iomsg_work_share_out(Work *work, int connections, int64 now_us);
