@@ -4,7 +4,8 @@
  *
  * SIGTERM asks for a planned stop: what is under way is finished first.  While
  * a commit waits for a standby it must also end that wait, so it raises the
- * server's own flags for that time only.  SIGINT, which anybody with
+ * server's own flags for that time only; not while the commit waits for a lock
+ * before, as that of NOTIFY, which would end the process.  SIGINT, which anybody with
  * pg_signal_backend can send, would make an unconfirmed commit look like a
  * good one: it counts only where one of our own time limits has raised it.
  */
@@ -34,8 +35,13 @@ handle_terminate(SIGNAL_ARGS)
 	stop_requested = true;
 	if (committing)
 	{
-		ProcDiePending = true;
-		InterruptPending = true;
+		/* What does not wait yet is not to begin. */
+		synchronous_commit = SYNCHRONOUS_COMMIT_LOCAL_FLUSH;
+		if (InterruptHoldoffCount > 0)
+		{
+			ProcDiePending = true;
+			InterruptPending = true;
+		}
 	}
 	SetLatch(MyLatch);
 	errno = save_errno;
