@@ -33,6 +33,10 @@ our @ISA = ('IoMsgReckoning');
 my $LOAD = 60;
 my $BACKLOG = 60;
 
+# What each answer takes: some of that is to be left when the standby is cut
+# off, which takes longer on a slow machine.
+my $LATENCY_MS = int(deadline_s() / 0.6);
+
 # Requests whose answers are kept back until the failover is over.
 my $SLOW = 3;
 
@@ -195,7 +199,7 @@ sub load_until_under_way
 	my $hang = $self->{io}->fault(kind => 'hang', path => 'message', count => $SLOW);
 	my $id = $hang->{ids}[0];
 
-	$self->{io}->fault(kind => 'latency', path => 'message', ms => 100);
+	$self->{io}->fault(kind => 'latency', path => 'message', ms => $LATENCY_MS);
 	$self->enqueue_acked($old, $BACKLOG);
 	my $load = $self->begin_load($old);
 	ok(poll_until(sub {
