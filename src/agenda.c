@@ -16,13 +16,33 @@ iomsg_turn_has_orphans(const Turn *turn)
 }
 
 /*
+ * Is there a row of poll that names no message to be asked about any more?
+ */
+static bool
+has_empty_batch(Turn *turn)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &turn->work.batches)
+	{
+		const PollBatch *batch = dlist_container(PollBatch, node,
+												 iter.cur);
+
+		if (batch->open == 0 && batch->complete && !batch->forgotten)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Is there anything to do that wants us in the place of the worker before us?
  */
 bool
-iomsg_turn_must_take_over(const Turn *turn)
+iomsg_turn_must_take_over(Turn *turn)
 {
 	return !turn->outbox.taken_over && turn->outbox.armed &&
-		(turn->work.nactive > 0 || iomsg_turn_has_orphans(turn));
+		(turn->work.nactive > 0 || iomsg_turn_has_orphans(turn) ||
+		 has_empty_batch(turn));
 }
 
 static bool
@@ -83,7 +103,8 @@ iomsg_turn_needed(Turn *turn, int64 now_us)
 	if (turn->gone || turn->outbox.fenced || turn->retry_at_us > now_us)
 		return false;
 	if (turn->roster_due || turn->resync || turn->adopting ||
-		iomsg_turn_must_take_over(turn))
+		iomsg_turn_must_take_over(turn) ||
+		(turn->outbox.taken_over && has_empty_batch(turn)))
 		return true;
 	dlist_foreach(iter, &turn->work.active)
 	{

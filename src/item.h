@@ -46,6 +46,7 @@ typedef struct PollBatch
 	int			settled;		/* in the present transaction */
 	bool		forgotten;		/* its row is to be read again */
 	bool		complete;		/* all that it names has been taken */
+	bool		deleted;		/* its row, in the present transaction */
 	dlist_node	node;			/* in work->batches */
 } PollBatch;
 

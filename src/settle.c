@@ -85,10 +85,11 @@ delete_batches(Outbox *outbox, Work *work)
 	iomsg_columns_init(&columns, types, 3, nbatches);
 	dlist_foreach(iter, &work->batches)
 	{
-		const PollBatch *batch = dlist_container(PollBatch, node, iter.cur);
+		PollBatch  *batch = dlist_container(PollBatch, node, iter.cur);
 
-		if (batch->settled < batch->open || batch->forgotten ||
-			!batch->complete)
+		batch->deleted = batch->settled == batch->open &&
+			!batch->forgotten && batch->complete;
+		if (!batch->deleted)
 			continue;
 		iomsg_columns_set(&columns, 0, Int32GetDatum(batch->service->id));
 		iomsg_columns_put_time(&columns, 1, batch->due_at);
@@ -282,7 +283,7 @@ iomsg_settle_committed(Work *work)
 	{
 		PollBatch  *batch = dlist_container(PollBatch, node, iter.cur);
 
-		if (batch->open > 0)
+		if (batch->open > 0 || !(batch->deleted || batch->forgotten))
 			continue;
 		dlist_delete(&batch->node);
 		pfree(batch);

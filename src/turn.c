@@ -368,6 +368,7 @@ iomsg_turn_write(Turn *turn, int64 now_us)
 	{
 		turn->resync = turn->nmarking > 0 || wrote_results(turn);
 		iomsg_doubt_forget();
+		iomsg_work_forget_batches(&turn->work);
 		iomsg_turn_recover(turn, now_us);
 	}
 	PG_END_TRY();

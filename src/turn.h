@@ -41,7 +41,7 @@ extern void iomsg_turn_write(Turn *turn, int64 now_us);
 extern void iomsg_turn_recover(Turn *turn, int64 now_us);
 extern void iomsg_turn_load(Turn *turn);
 extern ErrorData *iomsg_turn_abort(Turn *turn);
-extern bool iomsg_turn_must_take_over(const Turn *turn);
+extern bool iomsg_turn_must_take_over(Turn *turn);
 extern int	iomsg_turn_open_items(Turn *turn);
 extern bool iomsg_turn_may_begin(const Turn *turn);
 extern int64 iomsg_turn_linger_us(const Turn *turn);

@@ -36,6 +36,19 @@ iomsg_work_init(Work *work)
 }
 
 /*
+ * A transaction failed: which rows of poll name no message any more may have
+ * been judged by what it had written.  They are read again.
+ */
+void
+iomsg_work_forget_batches(Work *work)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &work->batches)
+		dlist_container(PollBatch, node, iter.cur)->forgotten = true;
+}
+
+/*
  * The service of that id, or NULL.
  */
 Service *

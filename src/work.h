@@ -105,6 +105,7 @@ extern void iomsg_work_finish(WorkItem *item, const char *status,
 							  const char *reason);
 extern void iomsg_work_not_sent(WorkItem *item, const char *reason,
 								int64 wait_ms);
+extern void iomsg_work_forget_batches(Work *work);
 extern void iomsg_work_probe_service(Service *service, TimestampTz from);
 extern void iomsg_work_probe_all(Work *work, TimestampTz from);
 extern void iomsg_work_probe_due(Work *work, TimestampTz now);

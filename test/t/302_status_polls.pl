@@ -141,6 +141,12 @@ my ($rows, $ids) = split /\|/, $node->safe_psql('postgres', 'SELECT count(*), su
 is($ids, 200, 'each will be asked about');
 cmp_ok($rows, '<=', 100, "in few rows ($rows)");
 
+# Whoever deletes messages leaves no question behind that nobody asks.
+$node->safe_psql('postgres', "DELETE FROM io_msg.outbox o USING io_msg.service s WHERE s.id = service_id AND s.name = 'other';
+	UPDATE io_msg.poll SET due_at = clock_timestamp()");
+enqueue($node, ++$citizen, service => 'other');
+wait_until($node, 'SELECT count(*) = 1 FROM io_msg.poll', 'the rows of poll that name nothing any more are deleted');
+
 log_is_clean($node);
 $node->stop;
 done_testing();
