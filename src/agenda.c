@@ -84,7 +84,10 @@ lanes_wait(const Turn *turn)
 
 		for (int j = 0; j < IOMSG_LANES; j++)
 		{
-			if (service->lanes[j].probe && service->lanes[j].nitems == 0 &&
+			const Lane *lane = &service->lanes[j];
+
+			if (lane->probe && iomsg_work_has_place(lane) &&
+				(lane->nitems == 0 || lane->stuck) &&
 				iomsg_work_may_do(service, j == IOMSG_POLL_LANE))
 				return true;
 		}

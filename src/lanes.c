@@ -12,6 +12,19 @@
 
 #include "work.h"
 
+/* A lane is read when it holds fewer than this. */
+#define LANE_LOW		32
+#define LANE_STUCK		1024	/* while all in it wait for each other */
+
+/*
+ * Are so few of its rows in hand that more may be read?
+ */
+bool
+iomsg_work_has_place(const Lane *lane)
+{
+	return lane->nitems < (lane->stuck ? LANE_STUCK : LANE_LOW);
+}
+
 static void
 probe_lane(Lane *lane, TimestampTz from)
 {

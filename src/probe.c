@@ -19,10 +19,7 @@
 #include "probe.h"
 #include "statement.h"
 
-/* A lane is read when it holds fewer than LOW rows, PEEK_ROWS at a time. */
-#define LANE_LOW		32
-#define LANE_STUCK		1024	/* while all in it wait for each other */
-#define PEEK_ROWS		64
+#define PEEK_ROWS		64		/* of a lane at a time */
 
 static IoMsgStatement peek = {.sql = SQL_PEEK, .nargs = 7,
 .types = {INT4ARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID,
@@ -45,24 +42,32 @@ add_lane(Probe *probe, Service *service, int lane)
 
 /*
  * Collect the lanes to be read: of services that may send, where there may be
- * rows and few are in hand.
+ * rows and few are in hand.  Those for which there is no place come first the
+ * next time, or who comes before them could keep them waiting for ever.
  */
 static void
 collect_lanes(Probe *probe, Work *work, bool polls)
 {
+	int		   *first = &work->first_probed[polls];
+	int			begin = *first;
+
 	probe->nlanes = 0;
 	for (int i = 0; i < work->nservices; i++)
 	{
-		Service    *service = work->services[i];
+		int			index = (begin + i) % work->nservices;
+		Service    *service = work->services[index];
 
+		if (probe->nlanes + IOMSG_LANES > IOMSG_PROBE_LANES)
+		{
+			*first = index;
+			return;
+		}
 		for (int j = 0; j < IOMSG_LANES; j++)
 		{
 			if ((j == IOMSG_POLL_LANE) == polls &&
 				service->lanes[j].probe &&
 				iomsg_work_may_do(service, polls) &&
-				service->lanes[j].nitems <
-				(service->lanes[j].stuck ? LANE_STUCK : LANE_LOW) &&
-				probe->nlanes < IOMSG_PROBE_LANES)
+				iomsg_work_has_place(&service->lanes[j]))
 				add_lane(probe, service, j);
 		}
 	}

@@ -5,9 +5,11 @@
  * SIGTERM asks for a planned stop: what is under way is finished first.  While
  * a commit waits for a standby it must also end that wait, so it raises the
  * server's own flags for that time only; not while the commit waits for a lock
- * before, as that of NOTIFY, which would end the process.  SIGINT, which anybody with
- * pg_signal_backend can send, would make an unconfirmed commit look like a
- * good one: it counts only where one of our own time limits has raised it.
+ * before, as that of NOTIFY, which would end the process.
+ *
+ * SIGINT, which anybody with pg_signal_backend can send, would make an
+ * unconfirmed commit look like a good one: it counts only where one of our own
+ * time limits has raised it.
  */
 #include "postgres.h"
 

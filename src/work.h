@@ -90,6 +90,7 @@ typedef struct Work
 	int			nservices;
 	Service   **services;
 	int			next_service;	/* whose turn it is */
+	int			first_probed[2];	/* whose messages, and whose polls */
 	int			share;			/* of the connections, for each service */
 	dlist_head	active;			/* items that have left their lane */
 	int			nactive;
@@ -106,6 +107,7 @@ extern void iomsg_work_finish(WorkItem *item, const char *status,
 extern void iomsg_work_not_sent(WorkItem *item, const char *reason,
 								int64 wait_ms);
 extern void iomsg_work_forget_batches(Work *work);
+extern bool iomsg_work_has_place(const Lane *lane);
 extern void iomsg_work_probe_service(Service *service, TimestampTz from);
 extern void iomsg_work_probe_all(Work *work, TimestampTz from);
 extern void iomsg_work_probe_due(Work *work, TimestampTz now);

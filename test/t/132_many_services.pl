@@ -10,7 +10,7 @@ use Test::More;
 use IoMsgFlow;
 use IoMsgTest;
 
-my $services = 200;
+my $services = 1000;
 my $node = iomsg_node('main', 'io_msg.sweep' => '1h', 'io_msg.idle_exit' => '1h');
 my $io = start_sandbox(quota => 0);
 my ($key) = $io->keys('tari');
@@ -38,6 +38,24 @@ $node->safe_psql('postgres', "SELECT io_enqueue_message(service => 's' || v.n, f
 	  . join(', ', @rows) . ') v (n, cf)');
 wait_until($node, q{SELECT bool_and(status = 'sent') FROM io_msg.outbox}, 'each service has sent its message');
 is(scalar(() = $io->ledger), $services + 3, 'each once');
+
+# Whoever commits all the time for all services keeps none of them waiting.
+my @busy = map { $node->background_psql('postgres') } 1 .. 3;
+foreach my $session (@busy)
+{
+	$session->query_until(qr//, q{DO $$
+		BEGIN
+			LOOP
+				UPDATE io_msg.account SET quota_calls = quota_calls WHERE false;
+				COMMIT;
+			END LOOP;
+		END $$;
+	});
+}
+$id = enqueue($node, 1, service => "s$services");
+wait_for_status($node, $id, 'sent');
+is($node->safe_psql('postgres', q{SELECT count(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity WHERE query ~ 'WHERE false' AND pid <> pg_backend_pid()}),
+	scalar(@busy), 'while others commit all the time');
 
 $node->stop;
 done_testing();

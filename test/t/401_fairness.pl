@@ -29,6 +29,12 @@ $io->admin('POST', 'faults', [
 	{ kind => 'error', status => 500, service => 'failing', path => 'message' },
 	{ kind => 'rate_limit', seconds => 3600, service => 'throttled' } ]);
 
+# How often the worker has read what services there are.
+sub looks_at_services
+{
+	return $node->safe_psql('postgres', q{SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelid = 'io_msg.service_pkey'::regclass});
+}
+
 # All the trouble is queued first, more of it than there are connections.
 my @bad = qw(silent failing refused throttled paused keyless dead);
 my %from;
@@ -75,6 +81,22 @@ foreach my $i (1, 2)
 {
 	cmp_ok($posts[$i]{real_us}, '>=', $posts[ $i - 1 ]{real_us} + $posts[ $i - 1 ]{took_us} - 5000, 'and none before the answer to the one before');
 }
+
+# Nor for one to another person, however many are queued for the first one; and
+# not for the worker's next look at what services there are.
+my $held = ++$person;
+my $citizen = sql_literal(fiscal_code($held));
+$io->fault(kind => 'hang', path => 'message', fiscal_code => fiscal_code($held), count => 1);
+my $first = enqueue($node, $held, service => 'good1');
+ok(poll_until(sub { $io->stats->{in_flight} > 0 }), 'an answer does not come');
+my $looks = looks_at_services();
+$node->safe_psql('postgres', "SELECT count(io_enqueue_message($citizen, 'Test message ' || g, repeat('m', 80), service => 'good1'))
+	FROM generate_series(1, 500) AS g");
+wait_for_status($node, enqueue($node, ++$person, service => 'good1'), 'sent');
+cmp_ok(looks_at_services() - $looks, '<', 4, 'another person is sent to meanwhile');
+$node->safe_psql('postgres', "SELECT count(io_cancel(id)) FROM io_msg.outbox WHERE fiscal_code = $citizen AND id <> $first");
+$io->release;
+wait_for_status($node, $first, 'sent');
 
 my %times;
 $times{ $_->{fiscal_code} . $_->{content}{subject} }++ foreach $io->ledger, $dead->ledger;
