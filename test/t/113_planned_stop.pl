@@ -14,7 +14,7 @@ use IoMsgTest;
 
 my $io = start_sandbox();
 my @sessions;
-my $node = iomsg_node('main', 'io_msg.shutdown_grace' => '120s', 'wal_level' => 'replica', 'max_wal_senders' => 2);
+my $node = iomsg_node('main', 'io_msg.shutdown_grace' => '120s', 'io_msg.idle_exit' => '10min', 'wal_level' => 'replica', 'max_wal_senders' => 2);
 add_service($node, 'tari', $io);
 $node->safe_psql('postgres', 'CREATE TABLE of_the_session (n integer)');
 
