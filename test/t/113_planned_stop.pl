@@ -13,10 +13,9 @@ use Test::More;
 use IoMsgTest;
 
 my $io = start_sandbox();
-my @sessions;
 my $node = iomsg_node('main', 'io_msg.shutdown_grace' => '120s', 'io_msg.idle_exit' => '10min', 'wal_level' => 'replica', 'max_wal_senders' => 2);
 add_service($node, 'tari', $io);
-$node->safe_psql('postgres', 'CREATE TABLE of_the_session (n integer)');
+$node->safe_psql('postgres', 'CREATE TABLE of_the_session (n integer); CREATE TABLE ends (n integer)');
 
 # Some messages that IO accepts at once and answers when it is told to, or
 # after a time.
@@ -60,7 +59,7 @@ sub hold_notify
 	set_synchronous('missing');
 	$session->query_until(qr//, q{DO $$
 		BEGIN
-			LOOP
+			WHILE NOT EXISTS (SELECT FROM ends) LOOP
 				INSERT INTO of_the_session VALUES (1);
 				NOTIFY of_the_session;
 				COMMIT;
@@ -71,8 +70,7 @@ sub hold_notify
 	wait_until($node, "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $pid", 'a session waits for a standby');
 	kill('STOP', $pid);
 	set_synchronous('');
-	push @sessions, $session;
-	return $pid;
+	return ($session, $pid);
 }
 
 # Fast shutdown, answers within the grace.
@@ -109,7 +107,7 @@ foreach my $case ([ 39, kind => 'close', when => 'after_accepting' ], [ 79, kind
 {
 	my ($person, %fault) = @$case;
 	my @held = begin_slow($person, $person, fiscal_code => fiscal_code($person));
-	my $holder = hold_notify();
+	my ($session, $holder) = hold_notify();
 	my $terminator = $node->background_psql('postgres');
 
 	$terminator->query_until(qr//, q{DO $$
@@ -132,8 +130,9 @@ foreach my $case ([ 39, kind => 'close', when => 'after_accepting' ], [ 79, kind
 	$io->release;
 	ok(poll_until(sub { $io->stats->{in_flight} == 0 }), 'both are answered');
 	kill('CONT', $holder);
-	$node->safe_psql('postgres', "SELECT pg_terminate_backend($holder, 60000)");
-	$terminator->quit;
+	$node->safe_psql('postgres', 'INSERT INTO ends VALUES (1)');
+	$_->quit foreach $session, $terminator;
+	$node->safe_psql('postgres', 'DELETE FROM ends');
 	wait_for_status($node, $held[0], 'sent');
 	wait_for_status($node, $held[1], $fault{kind} eq 'close' ? 'uncertain' : 'sent');
 	$node->safe_psql('postgres', q{CREATE OR REPLACE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NOTIFY outbox; RETURN NULL; END';
