@@ -10,6 +10,7 @@ use lib 'test/t';
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+use IoMsgFlow;
 use IoMsgTest;
 
 my $io = start_sandbox();
@@ -39,16 +40,6 @@ sub all_are
 		$status, "all of them are $status");
 }
 
-sub set_synchronous
-{
-	my ($names) = @_;
-
-	$node->safe_psql('postgres', "ALTER SYSTEM SET synchronous_standby_names = '$names'");
-	$node->reload;
-	wait_until($node, "SELECT current_setting('synchronous_standby_names') = '$names'", "synchronous_standby_names is '$names'");
-	return;
-}
-
 # A session's backend that has the lock that every NOTIFY takes, and goes on
 # when it is told to: it waited for a standby when it was stopped.
 sub hold_notify
@@ -56,7 +47,7 @@ sub hold_notify
 	my $session = $node->background_psql('postgres');
 	my $pid = $session->query_safe('SELECT pg_backend_pid()');
 
-	set_synchronous('missing');
+	set_and_reload($node, synchronous_standby_names => 'missing');
 	$session->query_until(qr//, q{DO $$
 		BEGIN
 			WHILE NOT EXISTS (SELECT FROM ends) LOOP
@@ -69,7 +60,7 @@ sub hold_notify
 });
 	wait_until($node, "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $pid", 'a session waits for a standby');
 	kill('STOP', $pid);
-	set_synchronous('');
+	set_and_reload($node, synchronous_standby_names => '');
 	return ($session, $pid);
 }
 
